@@ -1,0 +1,132 @@
+"""The models and datasets that a lab knows by name, read from `profiles/`.
+
+Shipped profiles live in the `profiles` package, a user's own in `$EDGELAB_HOME/profiles`, laid out
+alike: `models/<name>/model.toml`, `datasets/<name>.toml`. A user's profile hides a shipped one of
+the same name. A broken profile is listed with its problem and stops nobody.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from edgelab.home import Home
+from edgelab.problem import Problem
+from edgelab.schema import SchemaProblem, read_toml
+from edgelab.spec import Precision, Share, Text, Threshold
+
+P = TypeVar("P")
+
+ProfileVersion = Annotated[int, Meta(ge=1, le=1)]
+
+
+class ModelProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A model by name. `file` is relative to the profile; `iou` and `threshold` were chosen on val."""
+
+    schema_version: ProfileVersion
+    title: Text
+    task: Literal["detect"]
+    family: Literal["yolo"]
+    file: Text
+    license: Text = "unknown"
+    note: str = ""
+    dataset: str | None = None
+    iou: Share = 0.7
+    threshold: Threshold = 0.5
+    precisions: tuple[Precision, ...] = tuple(Precision)
+
+
+class GeneratedDataset(msgspec.Struct, frozen=True, tag_field="kind", tag="generated"):
+    """A dataset that the project draws itself; the generator reads its own parameters."""
+
+    schema_version: ProfileVersion
+    title: Text
+    generator: Literal["shapes"]
+    default_split: Text = "test"
+    calibration_split: str | None = "calibration"
+    note: str = ""
+
+
+class LocalDataset(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="local"
+):
+    """A dataset on disk: a COCO .json with `images`, a dataset .yaml, or a folder of images."""
+
+    schema_version: ProfileVersion
+    title: Text
+    path: Text
+    images: Text | None = None
+    default_split: Text = "val"
+    calibration_split: str | None = None
+    note: str = ""
+
+
+DatasetProfile = GeneratedDataset | LocalDataset
+
+
+@dataclass(frozen=True)
+class Entry(Generic[P]):
+    """One name of the catalogue: its profile, or the problem that makes it unusable."""
+
+    name: str
+    path: Path
+    profile: P | None
+    problem: str | None = None
+
+    def require(self) -> P:
+        """The profile; raises the Problem with which it could not be read."""
+        if self.profile is None:
+            raise Problem(self.problem or f"{self.path}: no profile")
+        return self.profile
+
+
+class Catalogue:
+    """What is known by name. Reading is lazy: only the folder asked for is read."""
+
+    def __init__(self, home: Home) -> None:
+        self._roots = [home.profiles, shipped_profiles()]
+
+    def models(self) -> list[Entry[ModelProfile]]:
+        """All models, by name."""
+        return self._entries("models", "*/model.toml", ModelProfile, lambda path: path.parent.name)
+
+    def datasets(self) -> list[Entry[DatasetProfile]]:
+        """All datasets, by name."""
+        return self._entries("datasets", "*.toml", DatasetProfile, lambda path: path.stem)
+
+    def model(self, name: str) -> Entry[ModelProfile] | None:
+        """The model of that name, or None."""
+        return next((entry for entry in self.models() if entry.name == name), None)
+
+    def dataset(self, name: str) -> Entry[DatasetProfile] | None:
+        """The dataset of that name, or None."""
+        return next((entry for entry in self.datasets() if entry.name == name), None)
+
+    def _entries(self, folder: str, pattern: str, kind: Any, name_of: Any) -> list[Entry[Any]]:
+        found: dict[str, Entry[Any]] = {}
+        for root in self._roots:
+            for path in sorted((root / folder).glob(pattern)):
+                name = name_of(path)
+                if name not in found:
+                    found[name] = _entry(name, path, kind)
+        return [found[name] for name in sorted(found)]
+
+
+def shipped_profiles() -> Path:
+    """The folder of the `profiles` package, found without importing it."""
+    spec = importlib.util.find_spec("profiles")
+    if spec is None or not spec.submodule_search_locations:
+        raise Problem("the profiles of edgelab are not installed: install edgelab again")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _entry(name: str, path: Path, kind: Any) -> Entry[Any]:
+    try:
+        return Entry(name, path, read_toml(path, kind))
+    except SchemaProblem as problem:
+        return Entry(name, path, None, str(problem))

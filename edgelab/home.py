@@ -1,0 +1,73 @@
+"""Where the data of a lab lives: one folder, `$EDGELAB_HOME`, and the names inside it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+
+@dataclass(frozen=True)
+class Home:
+    """The paths of one lab. Nothing is created until somebody writes."""
+
+    root: Path
+
+    @staticmethod
+    def default() -> Home:
+        """`$EDGELAB_HOME`, else the user's XDG data folder."""
+        named = os.environ.get("EDGELAB_HOME")
+        root = Path(named).expanduser() if named else platformdirs.user_data_path("edgelab")
+        return Home(root.absolute())
+
+    @property
+    def runs(self) -> Path:
+        """One folder a run, named by its id."""
+        return self.root / "runs"
+
+    @property
+    def index(self) -> Path:
+        """The TinyDB file: one small document a run."""
+        return self.root / "index.json"
+
+    @property
+    def index_lock(self) -> Path:
+        """Held while the index is read, changed and replaced."""
+        return self.root / "index.lock"
+
+    @property
+    def supervisor_lock(self) -> Path:
+        """Held by the one living supervisor."""
+        return self.root / "supervisor.lock"
+
+    @property
+    def supervisor_log(self) -> Path:
+        """What the supervisor itself had to say."""
+        return self.root / "supervisor.log"
+
+    @property
+    def sequence(self) -> Path:
+        """The number of the newest run."""
+        return self.root / "sequence"
+
+    @property
+    def datasets(self) -> Path:
+        """Generated datasets."""
+        return self.root / "datasets"
+
+    @property
+    def converted(self) -> Path:
+        """Converted models, by content hash."""
+        return self.root / "converted"
+
+    @property
+    def profiles(self) -> Path:
+        """The user's own profiles, laid out as the shipped ones."""
+        return self.root / "profiles"
+
+    @property
+    def exports(self) -> Path:
+        """CSV files that the console writes."""
+        return self.root / "exports"

@@ -1,0 +1,289 @@
+"""The lines of a run's journals: typed, versioned, one writer a file.
+
+| file | writer | lines |
+|---|---|---|
+| life.jsonl | supervisor | how the run lived and died |
+| events.jsonl | runner | what it is doing, facts it found |
+| items.jsonl | runner | one record an image |
+| telemetry.jsonl | supervisor | one sample of the board a tick |
+
+Every file begins with a `Header`. Every other record carries `t`: seconds of the system's
+monotonic clock, which all processes of one boot share and which no wall-clock jump can move.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from edgelab.spec import Precision
+
+JOURNAL_VERSION = 1
+
+Count = Annotated[int, Meta(ge=0)]
+
+
+class Record(msgspec.Struct, frozen=True, tag_field="type", tag=str.lower, omit_defaults=True):
+    """A line of a journal. Unknown fields are ignored, so that older readers read newer runs."""
+
+
+class Header(Record):
+    """The first line of each journal."""
+
+    journal: str
+    version: int
+
+
+class Outcome(StrEnum):
+    """How a run, or one step of it, ended; the first two before it has."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    OUT_OF_MEMORY = "out of memory"
+    OUT_OF_MEMORY_LIKELY = "out of memory (likely)"
+    KILLED = "killed"
+    TIMED_OUT = "timed out"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def over(self) -> bool:
+        """True once nothing more will happen."""
+        return self not in (Outcome.QUEUED, Outcome.RUNNING)
+
+
+# life.jsonl ---------------------------------------------------------------------------------
+
+
+class Started(Record):
+    """The supervisor took the run from the queue. `wall` is Unix time, s."""
+
+    t: float
+    wall: float
+    boot_id: str
+    supervisor_pid: int
+    environment: dict[str, str]
+
+
+class StepStarted(Record):
+    """A runner process was started."""
+
+    t: float
+    step: str
+    pid: int
+
+
+class StepEnded(Record):
+    """A runner process is gone; `reason` is one sentence for a person."""
+
+    t: float
+    step: str
+    outcome: Outcome
+    reason: str = ""
+    exit_code: int | None = None
+    signal: int | None = None
+
+
+class Ended(Record):
+    """The run is over; `duration_s` by the monotonic clock."""
+
+    t: float
+    wall: float
+    outcome: Outcome
+    reason: str = ""
+    duration_s: float | None = None
+
+
+Life = Header | Started | StepStarted | StepEnded | Ended
+
+
+# events.jsonl -------------------------------------------------------------------------------
+
+
+class Phase(Record):
+    """The runner begins something; `total` counts its units where it is known."""
+
+    t: float
+    step: str
+    name: str
+    total: int | None = None
+    unit: str = "images"
+
+
+class Progress(Record):
+    """How far the phase has come. The measure phase has none: its items are its progress."""
+
+    t: float
+    step: str
+    done: Count
+
+
+class DatasetFacts(Record):
+    """The data as found. `sha256` covers annotations, file names and file sizes."""
+
+    t: float
+    name: str
+    split: str
+    images: Count
+    classes: tuple[str, ...]
+    has_truth: bool
+    sha256: str
+    objects: Count | None = None
+
+
+class ExecutedPrecision(msgspec.Struct, frozen=True):
+    """What the runtime executes after its own graph optimisation: node counts by number format.
+
+    Counted are nodes that compute on tensors; `casts` and `quantize` are conversions between formats.
+    """
+
+    integer: Count
+    half: Count
+    full: Count
+    casts: Count = 0
+    quantize: Count = 0
+    weights: dict[str, int] = msgspec.field(default_factory=dict)  # bytes by element type
+
+    @property
+    def words(self) -> str:
+        """One short phrase: what was really executed."""
+        total = self.integer + self.half + self.full
+        if not total:
+            return "unknown"
+        parts = [("int8", self.integer), ("fp16", self.half), ("fp32", self.full)]
+        return " + ".join(f"{100 * n / total:.0f}% {name}" for name, n in parts if n)
+
+
+class ModelFacts(Record):
+    """The model file of one precision, as it is executed."""
+
+    t: float
+    precision: Precision
+    name: str
+    sha256: str
+    size_bytes: Count
+    input_size: tuple[int, int]  # height, width, px
+    classes: tuple[str, ...]
+    iou: float
+    executed: ExecutedPrecision
+    runtime: str
+
+
+class PassStarted(Record):
+    """The measured window of one precision opens: `images` x `repetitions` items will follow."""
+
+    t: float
+    precision: Precision
+    images: Count
+    repetitions: int
+    load_s: float
+    warmup: Count
+
+
+class PassEnded(Record):
+    """The measured window closes. Peak memory is the process's own (VmHWM), load included."""
+
+    t: float
+    precision: Precision
+    elapsed_s: float
+    peak_memory_bytes: Count
+    overhead_share: float | None = None
+
+
+class Warning(Record):  # noqa: A001 - the word that a person reads
+    """Something that did not stop the run but that its reader must know."""
+
+    t: float
+    text: str
+
+
+class Failure(Record):
+    """Why the runner gives up, in one sentence."""
+
+    t: float
+    step: str
+    text: str
+
+
+Event = (
+    Header
+    | Phase
+    | Progress
+    | DatasetFacts
+    | ModelFacts
+    | PassStarted
+    | PassEnded
+    | Warning
+    | Failure
+)
+
+
+# items.jsonl --------------------------------------------------------------------------------
+
+
+class StageTimes(msgspec.Struct, frozen=True):
+    """Milliseconds an image spent in each stage."""
+
+    decode: float
+    preprocess: float
+    infer: float
+    postprocess: float
+
+    @property
+    def latency(self) -> float:
+        """From the decoded image in memory to its detections, ms. Decoding is apart."""
+        return self.preprocess + self.infer + self.postprocess
+
+
+class Item(Record):
+    """One image of one pass.
+
+    `truth`: ground-truth objects by class index, None without annotations. `counts`: for each
+    threshold of the spec, in its order, detected objects by class index. `error`: why the image
+    gave no result; all else is then empty.
+    """
+
+    t: float
+    precision: Precision
+    index: Count
+    image: str
+    repetition: Count = 0
+    times: StageTimes | None = None
+    truth: dict[int, int] | None = None
+    counts: tuple[dict[int, int], ...] = ()
+    error: str | None = None
+
+
+class DetectedItem(Item, tag="item"):
+    """An `Item` with its boxes: rows of x1, y1, x2, y2 (px of the image), score, class index."""
+
+    detections: tuple[tuple[float, float, float, float, float, int], ...] = ()
+
+
+ItemLine = Header | Item
+
+
+# telemetry.jsonl ----------------------------------------------------------------------------
+
+
+class Sample(Record):
+    """One reading of the board. None: the board does not tell."""
+
+    t: float
+    cpu: tuple[float, ...] = ()  # % a core
+    frequency_mhz: tuple[float, ...] = ()  # now, a policy
+    temperatures: dict[str, float] = msgspec.field(default_factory=dict)  # degrees C by zone
+    memory_used: int | None = None  # bytes
+    memory_total: int | None = None
+    swap_used: int | None = None
+    runner_cpu: float | None = None  # % of one core, whole process tree
+    runner_memory: int | None = None  # bytes resident, whole process tree
+    supervisor_cpu: float | None = None
+
+
+TelemetryLine = Header | Sample

@@ -1,0 +1,81 @@
+"""The folder of one run: what each file in it is called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from edgelab.durable import replace_file
+from edgelab.schema import read_json
+from edgelab.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run; see `edgelab.records` for who writes which journal."""
+
+    path: Path
+
+    @property
+    def spec_file(self) -> Path:
+        """The RunSpec; a folder without it is no run."""
+        return self.path / "spec.json"
+
+    @property
+    def life(self) -> Path:
+        """The supervisor's journal."""
+        return self.path / "life.jsonl"
+
+    @property
+    def events(self) -> Path:
+        """The runner's journal."""
+        return self.path / "events.jsonl"
+
+    @property
+    def items(self) -> Path:
+        """One record an image."""
+        return self.path / "items.jsonl"
+
+    @property
+    def telemetry(self) -> Path:
+        """The board's samples."""
+        return self.path / "telemetry.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """Everything the runner printed."""
+        return self.path / "log.txt"
+
+    @property
+    def record(self) -> Path:
+        """The RunRecord, once the run is over."""
+        return self.path / "record.json"
+
+    @property
+    def stop_request(self) -> Path:
+        """Exists when somebody asked the run to stop."""
+        return self.path / "stop"
+
+    @property
+    def artifacts(self) -> Path:
+        """Files the run made, to keep."""
+        return self.path / "artifacts"
+
+    @property
+    def id(self) -> str:
+        """The id of the run."""
+        return self.path.name
+
+    def read_spec(self) -> RunSpec:
+        """The RunSpec, validated; raises SchemaProblem."""
+        return read_json(self.spec_file, RunSpec)
+
+    def write_spec(self, spec: RunSpec) -> None:
+        """Create the folder's spec, durably."""
+        replace_file(self.spec_file, msgspec.json.format(msgspec.json.encode(spec)))
+
+    def request_stop(self) -> None:
+        """Ask whoever runs it to stop; harmless when it is over."""
+        self.stop_request.touch()

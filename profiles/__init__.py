@@ -1,0 +1,1 @@
+"""Data, no code: boards, models, datasets, tasks, studies, reference tables."""

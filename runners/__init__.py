@@ -1,0 +1,1 @@
+"""The programs that do the work, one a task, each started as its own process."""
