@@ -26,7 +26,7 @@ ProfileVersion = Annotated[int, Meta(ge=1, le=1)]
 
 
 class ModelProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A model by name. `file` is relative to the profile; `iou` and `threshold` were chosen on val."""
+    """A model by name. `file` is relative to the profile; `iou`, `threshold`: chosen on val."""
 
     schema_version: ProfileVersion
     title: Text

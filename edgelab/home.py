@@ -71,3 +71,8 @@ class Home:
     def exports(self) -> Path:
         """CSV files that the console writes."""
         return self.root / "exports"
+
+    @property
+    def queue(self) -> Path:
+        """One empty file a run that is waiting or running, in the order of the queue."""
+        return self.root / "queue"

@@ -30,7 +30,7 @@ class Record(msgspec.Struct, frozen=True, tag_field="type", tag=str.lower, omit_
     """A line of a journal. Unknown fields are ignored, so that older readers read newer runs."""
 
 
-class Header(Record):
+class Header(Record, frozen=True):
     """The first line of each journal."""
 
     journal: str
@@ -60,7 +60,7 @@ class Outcome(StrEnum):
 # life.jsonl ---------------------------------------------------------------------------------
 
 
-class Started(Record):
+class Started(Record, frozen=True):
     """The supervisor took the run from the queue. `wall` is Unix time, s."""
 
     t: float
@@ -70,7 +70,7 @@ class Started(Record):
     environment: dict[str, str]
 
 
-class StepStarted(Record):
+class StepStarted(Record, frozen=True):
     """A runner process was started."""
 
     t: float
@@ -78,7 +78,7 @@ class StepStarted(Record):
     pid: int
 
 
-class StepEnded(Record):
+class StepEnded(Record, frozen=True):
     """A runner process is gone; `reason` is one sentence for a person."""
 
     t: float
@@ -89,7 +89,7 @@ class StepEnded(Record):
     signal: int | None = None
 
 
-class Ended(Record):
+class Ended(Record, frozen=True):
     """The run is over; `duration_s` by the monotonic clock."""
 
     t: float
@@ -105,7 +105,7 @@ Life = Header | Started | StepStarted | StepEnded | Ended
 # events.jsonl -------------------------------------------------------------------------------
 
 
-class Phase(Record):
+class Phase(Record, frozen=True):
     """The runner begins something; `total` counts its units where it is known."""
 
     t: float
@@ -115,7 +115,7 @@ class Phase(Record):
     unit: str = "images"
 
 
-class Progress(Record):
+class Progress(Record, frozen=True):
     """How far the phase has come. The measure phase has none: its items are its progress."""
 
     t: float
@@ -123,7 +123,7 @@ class Progress(Record):
     done: Count
 
 
-class DatasetFacts(Record):
+class DatasetFacts(Record, frozen=True):
     """The data as found. `sha256` covers annotations, file names and file sizes."""
 
     t: float
@@ -139,7 +139,7 @@ class DatasetFacts(Record):
 class ExecutedPrecision(msgspec.Struct, frozen=True):
     """What the runtime executes after its own graph optimisation: node counts by number format.
 
-    Counted are nodes that compute on tensors; `casts` and `quantize` are conversions between formats.
+    Counted are nodes that compute on tensors; `casts` and `quantize` convert between formats.
     """
 
     integer: Count
@@ -159,7 +159,7 @@ class ExecutedPrecision(msgspec.Struct, frozen=True):
         return " + ".join(f"{100 * n / total:.0f}% {name}" for name, n in parts if n)
 
 
-class ModelFacts(Record):
+class ModelFacts(Record, frozen=True):
     """The model file of one precision, as it is executed."""
 
     t: float
@@ -174,7 +174,7 @@ class ModelFacts(Record):
     runtime: str
 
 
-class PassStarted(Record):
+class PassStarted(Record, frozen=True):
     """The measured window of one precision opens: `images` x `repetitions` items will follow."""
 
     t: float
@@ -185,7 +185,7 @@ class PassStarted(Record):
     warmup: Count
 
 
-class PassEnded(Record):
+class PassEnded(Record, frozen=True):
     """The measured window closes. Peak memory is the process's own (VmHWM), load included."""
 
     t: float
@@ -195,14 +195,14 @@ class PassEnded(Record):
     overhead_share: float | None = None
 
 
-class Warning(Record):  # noqa: A001 - the word that a person reads
+class Warning(Record, frozen=True):  # noqa: A001 - the word that a person reads
     """Something that did not stop the run but that its reader must know."""
 
     t: float
     text: str
 
 
-class Failure(Record):
+class Failure(Record, frozen=True):
     """Why the runner gives up, in one sentence."""
 
     t: float
@@ -240,7 +240,7 @@ class StageTimes(msgspec.Struct, frozen=True):
         return self.preprocess + self.infer + self.postprocess
 
 
-class Item(Record):
+class Item(Record, frozen=True):
     """One image of one pass.
 
     `truth`: ground-truth objects by class index, None without annotations. `counts`: for each
@@ -259,7 +259,7 @@ class Item(Record):
     error: str | None = None
 
 
-class DetectedItem(Item, tag="item"):
+class DetectedItem(Item, frozen=True, tag="item"):
     """An `Item` with its boxes: rows of x1, y1, x2, y2 (px of the image), score, class index."""
 
     detections: tuple[tuple[float, float, float, float, float, int], ...] = ()
@@ -271,7 +271,7 @@ ItemLine = Header | Item
 # telemetry.jsonl ----------------------------------------------------------------------------
 
 
-class Sample(Record):
+class Sample(Record, frozen=True):
     """One reading of the board. None: the board does not tell."""
 
     t: float

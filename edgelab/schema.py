@@ -1,4 +1,4 @@
-"""Reading typed, versioned data from files: errors name the file, the key, the value, the remedy."""
+"""Reading typed, versioned data from files: errors name file, key, value and remedy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SchemaProblem(Problem):
 def read_json(path: Path, kind: type[T]) -> T:
     """Decode the JSON file at `path` as `kind`.
 
-    Raises `SchemaProblem` naming file, key, value and what would be right, or that it cannot be read.
+    Raises `SchemaProblem` naming file, key, value and what would be right.
     """
     data = _read(path)
     try:

@@ -12,10 +12,16 @@ from edgelab.spec import DetectSettings, RunSpec
 
 PREPARE = "prepare"
 
+OUT_OF_MEMORY_EXIT = 77
+"""A runner ends with this code when an allocation failed: out of memory, proven."""
+
+DISK_FULL_EXIT = 78
+"""A runner ends with this code when its journal found no room."""
+
 
 @dataclass(frozen=True)
 class Step:
-    """`python -m module <run folder> arguments...`; where it is not `needed`, others go on without."""
+    """`python -m module <run folder> arguments...`; those not `needed` may fail alone."""
 
     name: str
     module: str

@@ -1,0 +1,111 @@
+"""How a runner died, and how sure we are."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgelab.records import Outcome
+from edgelab.steps import DISK_FULL_EXIT, OUT_OF_MEMORY_EXIT
+
+_LAST_LINES = 3
+_TAIL_BYTES = 8192
+
+
+@dataclass(frozen=True)
+class OutOfMemoryCounts:
+    """How often the kernel killed for memory: in our control group, on the whole machine."""
+
+    group: int | None
+    machine: int | None
+
+    @staticmethod
+    def read(root: Path = Path("/")) -> OutOfMemoryCounts:
+        """The counts now; None where the kernel does not tell."""
+        return OutOfMemoryCounts(
+            group=_value(_group_folder(root) / "memory.events", "oom_kill"),
+            machine=_value(root / "proc/vmstat", "oom_kill"),
+        )
+
+
+@dataclass(frozen=True)
+class Death:
+    """What became of a runner process; `reason` is one sentence."""
+
+    outcome: Outcome
+    reason: str = ""
+
+
+def explain(status: int, log: Path, before: OutOfMemoryCounts, after: OutOfMemoryCounts) -> Death:
+    """Tell the deaths apart. `status`: exit code, or minus the signal, as subprocess gives it."""
+    if status == 0:
+        return Death(Outcome.FINISHED)
+    if status == OUT_OF_MEMORY_EXIT:
+        return Death(Outcome.OUT_OF_MEMORY, "the runner could not get the memory it asked for")
+    if status == DISK_FULL_EXIT:
+        return Death(Outcome.FAILED, "the disk is full: free some room and run it again")
+    if status == 128 + signal.SIGTERM:
+        return Death(Outcome.KILLED, "ended by SIGTERM, by whom is not known")
+    if status > 0:
+        return Death(Outcome.FAILED, last_lines(log) or f"exit code {status}")
+    if status == -signal.SIGKILL:
+        return _killed(before, after)
+    return Death(Outcome.KILLED, f"killed by {_signal_name(-status)}")
+
+
+def last_lines(log: Path) -> str:
+    """The last lines that the runner printed, where a traceback has its reason."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    return "\n".join(lines[-_LAST_LINES:])
+
+
+def _killed(before: OutOfMemoryCounts, after: OutOfMemoryCounts) -> Death:
+    if _rose(before.group, after.group):
+        return Death(
+            Outcome.OUT_OF_MEMORY, "the kernel killed it for memory (counted in its control group)"
+        )
+    if _rose(before.machine, after.machine):
+        return Death(
+            Outcome.OUT_OF_MEMORY_LIKELY,
+            "killed while the kernel was killing for memory on this machine",
+        )
+    return Death(Outcome.KILLED, "killed by SIGKILL, by whom is not known")
+
+
+def _rose(before: int | None, after: int | None) -> bool:
+    return before is not None and after is not None and after > before
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _group_folder(root: Path) -> Path:
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        lines = []
+    own = next((line.partition("::")[2] for line in lines if line.startswith("0::")), "/")
+    return root / "sys/fs/cgroup" / own.lstrip("/")
+
+
+def _value(path: Path, key: str) -> int | None:
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        name, _, value = line.partition(" ")
+        if name == key and value.strip().isdigit():
+            return int(value)
+    return None

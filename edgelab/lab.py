@@ -1,0 +1,144 @@
+"""What console and command line do with a lab: submit, list, find, stop, delete."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from dataclasses import dataclass
+
+from edgelab.detach import start_supervisor
+from edgelab.durable import try_locked
+from edgelab.home import Home
+from edgelab.outcome import close_run
+from edgelab.problem import Problem
+from edgelab.queue import enqueue, next_number, queued
+from edgelab.reader import LiveRun
+from edgelab.record import RunRecord
+from edgelab.run_folder import RunFolder
+from edgelab.spec import SPEC_VERSION, RunSpec, Settings
+from edgelab.store import Store, read_record
+from edgelab.supervisor import settle_queue
+
+
+@dataclass(frozen=True)
+class Lab:
+    """One lab, by its home. Several consoles may use it at once."""
+
+    home: Home
+
+    @property
+    def store(self) -> Store:
+        """The index of the runs that are over."""
+        return Store(self.home)
+
+    def submit(self, settings: Settings, title: str, time_limit_s: float | None = None) -> RunSpec:
+        """Write a new run down, queue it, and see that a supervisor lives."""
+        spec = RunSpec(
+            version=SPEC_VERSION,
+            id=secrets.token_hex(4),
+            number=next_number(self.home),
+            title=title,
+            created=time.time(),
+            settings=settings,
+            time_limit_s=time_limit_s,
+        )
+        folder = self.folder(spec.id)
+        folder.path.mkdir(parents=True)
+        folder.write_spec(spec)
+        enqueue(self.home, spec.number, spec.id)
+        start_supervisor(self.home)
+        return spec
+
+    def recover(self) -> None:
+        """At each start: runs that nobody ended are ended, waiting ones get a supervisor again."""
+        if not queued(self.home):
+            return
+        with try_locked(self.home.supervisor_lock) as nobody_lives:
+            if nobody_lives:
+                settle_queue(self.home)
+        if nobody_lives and queued(self.home):
+            start_supervisor(self.home)
+
+    def folder(self, run_id: str) -> RunFolder:
+        """The folder of a run by its full id."""
+        return RunFolder(self.home.runs / run_id)
+
+    def active(self) -> list[RunFolder]:
+        """Runs that are waiting or running, first in line first."""
+        return [folder for folder in queued(self.home) if folder.spec_file.exists()]
+
+    def runs(self) -> list[RunRecord]:
+        """Every run, newest first; those that are not over as far as they have come."""
+        over = self.store.all()
+        known = {record.spec.id for record in over}
+        active = [f for f in self.active() if f.id not in known]
+        return [*(_so_far(folder) for folder in reversed(active)), *over]
+
+    def find(self, prefix: str) -> RunFolder:
+        """The run whose id begins with `prefix`, or the newest for `last`.
+
+        Raises Problem where no run or more than one has such an id.
+        """
+        if prefix == "last":
+            return self._newest()
+        found = sorted(
+            path.parent.name
+            for path in self.home.runs.glob("*/spec.json")
+            if path.parent.name.startswith(prefix)
+        )
+        if not found or not prefix:
+            raise Problem(f"no run has an id that begins with {prefix!r}: see edgelab runs")
+        if len(found) > 1:
+            raise Problem(f"{prefix!r} could be any of {', '.join(found[:5])}: add a character")
+        return self.folder(found[0])
+
+    def record(self, folder: RunFolder) -> RunRecord:
+        """The whole record of a run; of one that is not over, as far as it has come."""
+        if folder.record.exists():
+            return read_record(folder)
+        return _so_far(folder)
+
+    def stop(self, folder: RunFolder) -> None:
+        """Ask a run to stop; its supervisor does it within a second."""
+        if folder.record.exists():
+            raise Problem(f"run {folder.id} is over already")
+        folder.request_stop()
+        self.recover()
+
+    def delete(self, folder: RunFolder) -> None:
+        """Remove a run that is over, its folder and its line in the index."""
+        if not folder.record.exists():
+            raise Problem(f"run {folder.id} is not over: stop it first")
+        self.store.remove(folder.id)
+        shutil.rmtree(folder.path)
+
+    def rebuild(self) -> list[str]:
+        """Make the index anew; runs that ended without a record get theirs from their journals.
+
+        Returns what could not be read, a line each.
+        """
+        problems = []
+        waiting = {folder.id for folder in queued(self.home)}
+        for path in sorted(self.home.runs.glob("*/spec.json")):
+            folder = RunFolder(path.parent)
+            if folder.record.exists() or folder.id in waiting:
+                continue
+            try:
+                close_run(self.home, folder)
+            except Problem as problem:
+                problems.append(str(problem))
+        return problems + self.store.rebuild()
+
+    def _newest(self) -> RunFolder:
+        runs = self.runs()
+        if not runs:
+            raise Problem("there is no run yet: try edgelab run quick")
+        newest = max(runs, key=lambda record: record.spec.number)
+        return self.folder(newest.spec.id)
+
+
+def _so_far(folder: RunFolder) -> RunRecord:
+    live = LiveRun(folder)
+    live.advance()
+    return live.projection.record()

@@ -1,0 +1,290 @@
+"""The state of a run as its records tell it: one reducer for live view, replay and record."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from functools import singledispatchmethod
+from statistics import fmean
+from typing import Any
+
+from edgelab.record import RECORD_VERSION, Conditions, PassSummary, RunRecord
+from edgelab.records import (
+    DatasetFacts,
+    Ended,
+    Failure,
+    Item,
+    ModelFacts,
+    Outcome,
+    PassEnded,
+    PassStarted,
+    Phase,
+    Progress,
+    Record,
+    Sample,
+    Started,
+    StepEnded,
+    StepStarted,
+    Warning,  # noqa: A004
+)
+from edgelab.spec import Precision, RunSpec
+from edgelab.tally import PassTally
+
+RECENT = 240
+"""How many latencies and samples the live panels can show."""
+
+
+@dataclass
+class PassState:
+    """One precision so far."""
+
+    precision: Precision
+    tally: PassTally
+    outcome: Outcome = Outcome.QUEUED
+    reason: str = ""
+    facts: ModelFacts | None = None
+    started: PassStarted | None = None
+    ended: PassEnded | None = None
+    last_t: float | None = None
+
+    @property
+    def expected(self) -> int | None:
+        """Items of the whole pass, None before it started."""
+        return self.started.images * self.started.repetitions if self.started else None
+
+    @property
+    def elapsed_s(self) -> float | None:
+        """Seconds of the measured window so far."""
+        if self.ended is not None:
+            return self.ended.elapsed_s
+        if self.started is None or self.last_t is None:
+            return None
+        return self.last_t - self.started.t
+
+    @property
+    def images_per_s(self) -> float | None:
+        """Throughput over the measured window: decoding and journal included."""
+        elapsed = self.elapsed_s
+        return self.tally.done / elapsed if elapsed and self.tally.done else None
+
+    def summary(self) -> PassSummary:
+        """The pass as it is kept."""
+        facts, ended = self.facts, self.ended
+        measured = len(self.tally.latency) > 0
+        return PassSummary(
+            precision=self.precision,
+            outcome=self.outcome,
+            reason=self.reason,
+            images=self.tally.images,
+            errors=self.tally.errors,
+            rows=self.tally.rows() if self.tally.images else (),
+            latency=self.tally.latency_figures() if measured else None,
+            stages=self.tally.stage_means(),
+            images_per_s=self.images_per_s,
+            elapsed_s=self.elapsed_s,
+            load_s=self.started.load_s if self.started else None,
+            peak_memory_bytes=ended.peak_memory_bytes if ended else None,
+            overhead_share=ended.overhead_share if ended else None,
+            model_name=facts.name if facts else None,
+            model_sha256=facts.sha256 if facts else None,
+            model_bytes=facts.size_bytes if facts else None,
+            executed=facts.executed if facts else None,
+            runtime=facts.runtime if facts else None,
+            iou=facts.iou if facts else None,
+            input_size=facts.input_size if facts else None,
+        )
+
+
+@dataclass
+class RunProjection:
+    """Everything the panels show of one run. `now` is the time of the newest record."""
+
+    spec: RunSpec
+    outcome: Outcome = Outcome.QUEUED
+    reason: str = ""
+    now: float | None = None
+    started: Started | None = None
+    ended: Ended | None = None
+    step: str | None = None
+    runner_pid: int | None = None
+    phase: Phase | None = None
+    phase_done: int = 0
+    dataset: DatasetFacts | None = None
+    passes: dict[Precision, PassState] = field(default_factory=dict)
+    current: PassState | None = None
+    last_item: Item | None = None
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+    samples: list[Sample] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    failure: str | None = None
+    damaged_lines: int = 0
+
+    def __post_init__(self) -> None:
+        thresholds = self.spec.settings.thresholds
+        for precision in self.spec.settings.precisions:
+            self.passes[precision] = PassState(precision, PassTally(thresholds, ()))
+
+    def apply(self, record: Record) -> None:
+        """Take the next record, in the order of time."""
+        t = getattr(record, "t", None)
+        if t is not None:
+            self.now = t if self.now is None else max(self.now, t)
+        self._apply(record)
+
+    @property
+    def sample(self) -> Sample | None:
+        """The newest reading of the board."""
+        return self.samples[-1] if self.samples else None
+
+    @property
+    def elapsed_s(self) -> float | None:
+        """Seconds since the run started."""
+        if self.ended is not None and self.ended.duration_s is not None:
+            return self.ended.duration_s
+        if self.started is None or self.now is None:
+            return None
+        return self.now - self.started.t
+
+    @property
+    def done(self) -> int:
+        """Items measured in all passes."""
+        return sum(state.tally.done for state in self.passes.values())
+
+    @property
+    def expected(self) -> int | None:
+        """Items of all passes; None until the size of the data is known."""
+        if self.dataset is None:
+            return None
+        repetitions = self.spec.settings.repetitions
+        return self.dataset.images * repetitions * len(self.passes)
+
+    @property
+    def time_left_s(self) -> float | None:
+        """Seconds of measuring left at the rate of the current pass; None while not known."""
+        rate = self.current.images_per_s if self.current else None
+        if self.outcome.over or self.expected is None or not rate:
+            return None
+        return max(0, self.expected - self.done) / rate
+
+    @property
+    def errors(self) -> int:
+        """Images that gave no result."""
+        return sum(state.tally.errors for state in self.passes.values())
+
+    def record(self) -> RunRecord:
+        """The run as it is kept."""
+        return RunRecord(
+            version=RECORD_VERSION,
+            spec=self.spec,
+            outcome=self.outcome,
+            reason=self.reason,
+            started=self.started.wall if self.started else None,
+            ended=self.ended.wall if self.ended else None,
+            duration_s=self.elapsed_s,
+            environment=self.started.environment if self.started else {},
+            dataset=self.dataset,
+            passes=tuple(state.summary() for state in self.passes.values()),
+            conditions=self._conditions(),
+            warnings=tuple(self.warnings),
+            damaged_lines=self.damaged_lines,
+        )
+
+    def _conditions(self) -> Conditions:
+        cpu = [fmean(sample.cpu) for sample in self.samples if sample.cpu]
+        heat = [max(sample.temperatures.values()) for sample in self.samples if sample.temperatures]
+        frequency = [min(sample.frequency_mhz) for sample in self.samples if sample.frequency_mhz]
+        own = [s.supervisor_cpu for s in self.samples if s.supervisor_cpu is not None]
+        return Conditions(
+            samples=len(self.samples),
+            cpu_mean=fmean(cpu) if cpu else None,
+            temperature_start=heat[0] if heat else None,
+            temperature_max=max(heat, default=None),
+            frequency_min_mhz=min(frequency, default=None),
+            supervisor_cpu_mean=fmean(own) if own else None,
+        )
+
+    @singledispatchmethod
+    def _apply(self, record: Any) -> None:
+        """Records that say nothing to the panels."""
+
+    @_apply.register
+    def _(self, record: Started) -> None:
+        self.started = record
+        self.outcome = Outcome.RUNNING
+
+    @_apply.register
+    def _(self, record: StepStarted) -> None:
+        self.step, self.runner_pid = record.step, record.pid
+        self.phase, self.phase_done = None, 0
+        state = self._pass_of(record.step)
+        if state is not None:
+            state.outcome = Outcome.RUNNING
+            self.current = state
+            self.recent.clear()
+
+    @_apply.register
+    def _(self, record: StepEnded) -> None:
+        self.runner_pid = None
+        state = self._pass_of(record.step)
+        if state is not None:
+            state.outcome, state.reason = record.outcome, record.reason
+
+    @_apply.register
+    def _(self, record: Ended) -> None:
+        self.ended = record
+        self.outcome, self.reason = record.outcome, record.reason
+        self.runner_pid = None
+        for state in self.passes.values():
+            if state.outcome is Outcome.RUNNING:
+                state.outcome, state.reason = record.outcome, record.reason
+
+    @_apply.register
+    def _(self, record: Phase) -> None:
+        self.phase, self.phase_done = record, 0
+
+    @_apply.register
+    def _(self, record: Progress) -> None:
+        self.phase_done = record.done
+
+    @_apply.register
+    def _(self, record: DatasetFacts) -> None:
+        self.dataset = record
+        for state in self.passes.values():
+            state.tally.classes = record.classes
+
+    @_apply.register
+    def _(self, record: ModelFacts) -> None:
+        self.passes[record.precision].facts = record
+
+    @_apply.register
+    def _(self, record: PassStarted) -> None:
+        self.passes[record.precision].started = record
+
+    @_apply.register
+    def _(self, record: PassEnded) -> None:
+        self.passes[record.precision].ended = record
+
+    @_apply.register
+    def _(self, record: Warning) -> None:
+        if record.text not in self.warnings:
+            self.warnings.append(record.text)
+
+    @_apply.register
+    def _(self, record: Failure) -> None:
+        self.failure = record.text
+
+    @_apply.register
+    def _(self, record: Item) -> None:
+        state = self.passes[record.precision]
+        state.tally.add(record)
+        state.last_t = record.t
+        self.last_item = record
+        if record.times is not None:
+            self.recent.append(record.times.latency)
+
+    @_apply.register
+    def _(self, record: Sample) -> None:
+        self.samples.append(record)
+
+    def _pass_of(self, step: str) -> PassState | None:
+        return next((s for p, s in self.passes.items() if p.value == step), None)

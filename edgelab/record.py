@@ -1,0 +1,82 @@
+"""The RunRecord: what is kept of a run when it is over."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from edgelab.records import DatasetFacts, ExecutedPrecision, Outcome, StageTimes
+from edgelab.spec import Precision, RunSpec
+from edgelab.tally import LatencyFigures, ThresholdRow
+
+RECORD_VERSION = 1
+
+
+class PassSummary(msgspec.Struct, frozen=True):
+    """One precision of a run. Empty figures: the pass did not come that far."""
+
+    precision: Precision
+    outcome: Outcome
+    reason: str = ""
+    images: int = 0
+    errors: int = 0
+    rows: tuple[ThresholdRow, ...] = ()
+    latency: LatencyFigures | None = None
+    stages: StageTimes | None = None
+    images_per_s: float | None = None
+    elapsed_s: float | None = None
+    load_s: float | None = None
+    peak_memory_bytes: int | None = None
+    overhead_share: float | None = None
+    model_name: str | None = None
+    model_sha256: str | None = None
+    model_bytes: int | None = None
+    executed: ExecutedPrecision | None = None
+    runtime: str | None = None
+    iou: float | None = None
+    input_size: tuple[int, int] | None = None
+
+
+class Conditions(msgspec.Struct, frozen=True):
+    """What the board went through while the run measured; None: the board does not tell."""
+
+    samples: int = 0
+    cpu_mean: float | None = None
+    temperature_start: float | None = None
+    temperature_max: float | None = None
+    frequency_min_mhz: float | None = None
+    supervisor_cpu_mean: float | None = None
+
+
+class RunRecord(msgspec.Struct, frozen=True):
+    """A run in one small document: everything but its items, events and samples.
+
+    `started`, `ended`: Unix time, s. `duration_s`: by the monotonic clock.
+    """
+
+    version: Annotated[int, Meta(ge=1, le=RECORD_VERSION)]
+    spec: RunSpec
+    outcome: Outcome
+    reason: str = ""
+    started: float | None = None
+    ended: float | None = None
+    duration_s: float | None = None
+    environment: dict[str, str] = msgspec.field(default_factory=dict)
+    dataset: DatasetFacts | None = None
+    passes: tuple[PassSummary, ...] = ()
+    conditions: Conditions = Conditions()
+    warnings: tuple[str, ...] = ()
+    damaged_lines: int = 0
+
+    def without_classes(self) -> RunRecord:
+        """The same with the rows a class left out: what the index keeps."""
+        passes = tuple(
+            msgspec.structs.replace(
+                summary,
+                rows=tuple(msgspec.structs.replace(row, classes=()) for row in summary.rows),
+            )
+            for summary in self.passes
+        )
+        return msgspec.structs.replace(self, passes=passes)

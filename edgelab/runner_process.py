@@ -1,0 +1,61 @@
+"""A runner as the supervisor sees it: a process group to wait for and to signal."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+from edgelab.launch import PYTHON_MODULE, child_environment
+from edgelab.run_folder import RunFolder
+from edgelab.steps import Step
+
+
+class RunnerProcess:
+    """One step of a run as a process group of its own, its output in the run's log."""
+
+    def __init__(self, step: Step, folder: RunFolder) -> None:
+        command = [*PYTHON_MODULE, step.module, str(folder.path), *step.arguments]
+        with folder.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=folder.path,
+                env=child_environment(),
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+        self._pidfd = os.pidfd_open(self.pid)
+
+    def wait(self, seconds: float) -> int | None:
+        """Sleep until it ends or time is up; its status, None while it lives."""
+        poller = select.poll()
+        poller.register(self._pidfd, select.POLLIN)
+        poller.poll(max(0.0, seconds) * 1000)
+        return self._process.poll()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to it and all its children."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+    def close(self) -> None:
+        """Leave nothing of it behind."""
+        self.signal(signal.SIGKILL)
+        self._process.wait()
+        os.close(self._pidfd)
+
+
+def end_orphan(pid: int | None, folder: RunFolder) -> None:
+    """Kill the runner of `folder` where it outlived its supervisor; never another's process."""
+    if pid is None:
+        return
+    with suppress(OSError):
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        if os.fsencode(folder.path) in command.split(b"\0"):
+            os.killpg(pid, signal.SIGKILL)

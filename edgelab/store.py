@@ -1,0 +1,147 @@
+"""The index of all runs: TinyDB, one small document a run, whole after kill -9 and power cuts.
+
+It is an index and nothing more: `Store.rebuild` makes it anew from the run folders.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from tinydb import TinyDB
+from tinydb.storages import Storage
+from tinydb.table import Document, Table
+
+from edgelab.durable import locked, replace_file
+from edgelab.home import Home
+from edgelab.problem import Problem
+from edgelab.record import RunRecord
+from edgelab.run_folder import RunFolder
+from edgelab.schema import SchemaProblem, convert, read_json
+
+INDEX_VERSION = 1
+
+_RUNS = "runs"
+_ABOUT = "about"
+
+
+class DamagedIndex(Problem):
+    """The index file does not hold an index."""
+
+
+class DurableStorage(Storage):  # type: ignore[misc]  # tinydb is not typed
+    """TinyDB's storage on one file that is only ever replaced whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> dict[str, dict[str, Any]] | None:
+        """The whole database, None where there is no file yet; raises DamagedIndex."""
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            tables = msgspec.json.decode(data, type=dict[str, dict[str, Any]])
+        except msgspec.MsgspecError as error:
+            # An empty file too: a crash that leaves one must not pass for "no runs yet".
+            raise DamagedIndex(f"{self._path}: not a whole index ({error})") from None
+        self._check_version(tables)
+        return tables
+
+    def write(self, data: dict[str, dict[str, Any]]) -> None:
+        """Replace the database, durably."""
+        about = {"1": {"version": INDEX_VERSION}}
+        replace_file(self._path, msgspec.json.encode({_ABOUT: about, **data}))
+
+    def _check_version(self, tables: dict[str, dict[str, Any]]) -> None:
+        version = tables.get(_ABOUT, {}).get("1", {}).get("version")
+        if version != INDEX_VERSION:
+            raise DamagedIndex(
+                f"{self._path}: index version {version!r}, this edgelab reads {INDEX_VERSION}"
+            )
+
+
+class Store:
+    """All runs that are over. Reading takes no lock; each change is made under the index lock."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def all(self) -> list[RunRecord]:
+        """Every record, newest first; a damaged index is rebuilt first."""
+        try:
+            documents = self._documents()
+        except DamagedIndex:
+            self.rebuild()
+            documents = self._documents()
+        records = [convert(dict(d), RunRecord, str(self._home.index)) for d in documents]
+        return sorted(records, key=lambda record: record.spec.number, reverse=True)
+
+    def put(self, record: RunRecord) -> None:
+        """Insert the record, or replace the one of the same run."""
+        with locked(self._home.index_lock):
+            try:
+                self._write(record)
+            except DamagedIndex:
+                self._rebuild_locked()
+                self._write(record)
+
+    def remove(self, run_id: str) -> None:
+        """Forget a run; nothing happens when it is not there."""
+        with locked(self._home.index_lock), self._table() as table:
+            table.remove(lambda document: document["spec"]["id"] == run_id)
+
+    def rebuild(self) -> list[str]:
+        """Make the index anew from the run folders; returns what could not be read, a line each."""
+        with locked(self._home.index_lock):
+            return self._rebuild_locked()
+
+    def stamp(self) -> tuple[int, int]:
+        """Changes whenever the index does: (inode, modification time in ns), (0, 0) without one."""
+        try:
+            status = os.stat(self._home.index)  # noqa: PTH116 - called once a second
+        except FileNotFoundError:
+            return (0, 0)
+        return (status.st_ino, status.st_mtime_ns)
+
+    def _documents(self) -> list[dict[str, Any]]:
+        with self._table() as table:
+            return table.all()  # type: ignore[no-any-return]
+
+    @contextmanager
+    def _table(self) -> Iterator[Table]:
+        with TinyDB(self._home.index, storage=DurableStorage) as database:
+            yield database.table(_RUNS, cache_size=0)
+
+    def _write(self, record: RunRecord) -> None:
+        with self._table() as table:
+            table.upsert(_document(record))
+
+    def _rebuild_locked(self) -> list[str]:
+        problems: list[str] = []
+        documents = {}
+        for path in sorted(self._home.runs.glob("*/record.json")):
+            try:
+                record = read_json(path, RunRecord)
+            except SchemaProblem as problem:
+                problems.append(str(problem))
+                continue
+            document = _document(record)
+            documents[str(document.doc_id)] = dict(document)
+        DurableStorage(self._home.index).write({_RUNS: documents})
+        return problems
+
+
+def _document(record: RunRecord) -> Document:
+    plain = msgspec.to_builtins(record.without_classes())
+    return Document(plain, doc_id=int(record.spec.id, 16))
+
+
+def read_record(folder: RunFolder) -> RunRecord:
+    """The whole record of a run that is over, rows a class included; raises SchemaProblem."""
+    return read_json(folder.record, RunRecord)
