@@ -1,0 +1,117 @@
+"""Runs as CSV: UTF-8, RFC 4180, and nothing in it that a spreadsheet would take for a formula."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from edgelab.durable import replace_file
+from edgelab.journal import JournalReader
+from edgelab.problem import Problem
+from edgelab.record import RunRecord
+from edgelab.records import Header, Item
+from edgelab.results import COLUMNS, Value, table
+from edgelab.run_folder import RunFolder
+from edgelab.spec import RunSpec
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+ITEM_COLUMNS = (
+    "run",
+    "model",
+    "precision",
+    "repetition",
+    "index",
+    "image",
+    "threshold",
+    "gt_count",
+    "pred_count",
+    "absolute_error",
+    "latency_ms",
+    "decode_ms",
+    "preprocess_ms",
+    "infer_ms",
+    "postprocess_ms",
+    "error",
+)
+
+
+def results_csv(records: Iterable[RunRecord]) -> str:
+    """One row a run, precision and threshold."""
+    header = [column.name for column in COLUMNS]
+    rows = ([column.value(row) for column in COLUMNS] for row in table(records))
+    return _csv(header, rows)
+
+
+def items_csv(folders: Iterable[RunFolder]) -> str:
+    """One row an image, pass and threshold; detections stay in the run's items.jsonl."""
+    return _csv(ITEM_COLUMNS, (row for folder in folders for row in _item_rows(folder)))
+
+
+def write_csv(path: Path, text: str) -> None:
+    """Write the file whole or not at all; raises Problem naming it."""
+    try:
+        replace_file(path, text.encode())
+    except OSError as error:
+        raise Problem(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def neutral(value: Value) -> Value:
+    """Text that a spreadsheet would run as a formula gets a `'` in front; numbers stay numbers."""
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+        return f"'{value}"
+    return value
+
+
+def _csv(header: Iterable[str], rows: Iterable[Iterable[Value]]) -> str:
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(header)
+    for row in rows:
+        writer.writerow([_cell(value) for value in row])
+    return out.getvalue()
+
+
+def _cell(value: Value) -> Value:
+    value = neutral(value)
+    # A NUL ends the cell for many readers, and no reader needs it. A lone surrogate (a file name
+    # that is not UTF-8) cannot be written as UTF-8.
+    if isinstance(value, str):
+        return value.replace("\0", "").encode(errors="replace").decode()
+    return value
+
+
+def _item_rows(folder: RunFolder) -> Iterator[list[Value]]:
+    spec = folder.read_spec()
+    reader: JournalReader[Item] = JournalReader(folder.items, Header | Item)
+    for item in reader.poll():
+        yield from _rows_of_item(spec, item)
+
+
+def _rows_of_item(spec: RunSpec, item: Item) -> Iterator[list[Value]]:
+    times = item.times
+    head: list[Value] = [
+        spec.id,
+        spec.settings.model,
+        item.precision.value,
+        item.repetition,
+        item.index,
+        item.image,
+    ]
+    tail: list[Value] = [
+        *((times.latency, *msgspec.structs.astuple(times)) if times else (None,) * 5),
+        item.error,
+    ]
+    truth = None if item.truth is None else sum(item.truth.values())
+    if item.error is not None:
+        yield [*head, None, truth, None, None, *tail]
+    for threshold, counts in zip(spec.settings.thresholds, item.counts, strict=False):
+        error = None
+        if item.truth is not None:
+            keys = counts.keys() | item.truth.keys()
+            error = sum(abs(counts.get(key, 0) - item.truth.get(key, 0)) for key in keys)
+        yield [*head, threshold, truth, sum(counts.values()), error, *tail]

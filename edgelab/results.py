@@ -1,0 +1,189 @@
+"""Results as a table: a row a run, precision and threshold; one list of columns feeds every table.
+
+The first columns are those of the published counting tables, in their order, so that own runs and
+published ones can be laid under each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from edgelab import words
+from edgelab.record import PassSummary, RunRecord
+from edgelab.spec import Scenario
+from edgelab.tally import ThresholdRow
+
+Value = str | int | float | None
+
+
+class ResultRow(NamedTuple):
+    """One run, one precision, one threshold."""
+
+    run: RunRecord
+    summary: PassSummary
+    counts: ThresholdRow | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: `name` in files, `title` on screen (None: not shown there), value and its words."""
+
+    name: str
+    value: Callable[[ResultRow], Value]
+    title: str | None = None
+    show: Callable[[float | None], str] | None = None
+    help: str = ""
+
+    def text(self, row: ResultRow) -> str:
+        """The cell as a person reads it, harmless for a terminal."""
+        value = self.value(row)
+        if self.show is not None and not isinstance(value, str):
+            return self.show(value)
+        return words.UNKNOWN if value is None else words.plain(str(value))
+
+
+def rows_of(record: RunRecord) -> Iterator[ResultRow]:
+    """The rows of a run; a pass without a result is one row without counts."""
+    for summary in record.passes:
+        if not summary.rows:
+            yield ResultRow(record, summary, None)
+        for counts in summary.rows:
+            yield ResultRow(record, summary, counts)
+
+
+def as_dict(row: ResultRow) -> dict[str, Value]:
+    """A row by column name: what `--json` prints."""
+    return {column.name: column.value(row) for column in COLUMNS}
+
+
+def table(records: Iterable[RunRecord]) -> Iterator[ResultRow]:
+    """The rows of several runs."""
+    for record in records:
+        yield from rows_of(record)
+
+
+def _minutes(row: ResultRow) -> float | None:
+    elapsed = row.summary.elapsed_s
+    return None if elapsed is None else elapsed / 60
+
+
+def _minutes_per_subdataset(row: ResultRow) -> float | None:
+    """All sub-datasets share one pass over the images: each is billed its equal share."""
+    minutes, dataset = _minutes(row), row.run.dataset
+    if minutes is None or dataset is None or not dataset.classes:
+        return None
+    return minutes / len(dataset.classes)
+
+
+def _counts(read: Callable[[ThresholdRow], Value]) -> Callable[[ResultRow], Value]:
+    return lambda row: None if row.counts is None else read(row.counts)
+
+
+def _latency(percentile: str) -> Callable[[ResultRow], Value]:
+    def read(row: ResultRow) -> Value:
+        # Offline issues all queries at once: an image then has no latency of its own.
+        if row.run.spec.settings.scenario is Scenario.OFFLINE or row.summary.latency is None:
+            return None
+        value: float | None = getattr(row.summary.latency, percentile)
+        return value
+
+    return read
+
+
+def _stage(name: str) -> Callable[[ResultRow], Value]:
+    def read(row: ResultRow) -> Value:
+        return None if row.summary.stages is None else float(getattr(row.summary.stages, name))
+
+    return read
+
+
+def _environment(key: str) -> Callable[[ResultRow], Value]:
+    return lambda row: row.run.environment.get(key)
+
+
+def _time(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _dataset(read: str) -> Callable[[ResultRow], Value]:
+    def value(row: ResultRow) -> Value:
+        facts = row.run.dataset
+        if facts is None:
+            return row.run.spec.settings.dataset if read == "name" else None
+        found: Value = getattr(facts, read)
+        return found
+
+    return value
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("model", lambda r: r.summary.model_name or r.run.spec.settings.model, "model"),
+    Column("precision", lambda r: r.summary.precision.value, "precision"),
+    Column("threshold", _counts(lambda c: c.threshold), "thr.", lambda v: words.number(v, 2)),
+    Column("gt_count", _counts(lambda c: c.gt_count), "true", words.whole),
+    Column("pred_count", _counts(lambda c: c.pred_count), "found", words.whole),
+    Column("mae_mean", _counts(lambda c: c.mae_mean), "MAE", words.number),
+    Column("mse_mean", _counts(lambda c: c.mse_mean), "MSE", words.number),
+    Column("minutes_per_subdataset_mean", _minutes_per_subdataset),
+    Column("runtime_min", _minutes),
+    Column("latency_p50_ms", _latency("p50_ms"), "p50 ms", words.milliseconds),
+    Column("latency_p90_ms", _latency("p90_ms"), "p90 ms", words.milliseconds),
+    Column("latency_p95_ms", _latency("p95_ms")),
+    Column("latency_p99_ms", _latency("p99_ms")),
+    Column("latency_mean_ms", _latency("mean_ms")),
+    Column("latency_max_ms", _latency("max_ms")),
+    Column("latency_samples", lambda r: r.summary.latency.samples if r.summary.latency else None),
+    Column("images_per_s", lambda r: r.summary.images_per_s, "img/s", lambda v: words.number(v, 1)),
+    Column("decode_ms", _stage("decode")),
+    Column("preprocess_ms", _stage("preprocess")),
+    Column("infer_ms", _stage("infer")),
+    Column("postprocess_ms", _stage("postprocess")),
+    Column(
+        "peak_memory_mb",
+        lambda r: _mb(r.summary.peak_memory_bytes),
+        "peak MB",
+        lambda v: words.whole(v),
+    ),
+    Column(
+        "model_mb", lambda r: _mb(r.summary.model_bytes), "model MB", lambda v: words.number(v, 1)
+    ),
+    Column("executed", lambda r: r.summary.executed.words if r.summary.executed else None),
+    Column("outcome", lambda r: r.summary.outcome.value, "outcome"),
+    Column("images", lambda r: r.summary.images),
+    Column("errors", lambda r: r.summary.errors),
+    Column("dataset", _dataset("name"), "dataset"),
+    Column("split", _dataset("split")),
+    Column("scenario", lambda r: r.run.spec.settings.scenario.value),
+    Column("threads", lambda r: r.run.spec.settings.threads),
+    Column("warmup", lambda r: r.run.spec.settings.warmup),
+    Column("repetitions", lambda r: r.run.spec.settings.repetitions),
+    Column("iou", lambda r: r.summary.iou),
+    Column("input_height", lambda r: r.summary.input_size[0] if r.summary.input_size else None),
+    Column("input_width", lambda r: r.summary.input_size[1] if r.summary.input_size else None),
+    Column("run", lambda r: r.run.spec.id),
+    Column("run_outcome", lambda r: r.run.outcome.value),
+    Column("started", lambda r: _time(r.run.started)),
+    Column("duration_s", lambda r: r.run.duration_s),
+    Column("temperature_max_c", lambda r: r.run.conditions.temperature_max),
+    Column("cpu_mean_percent", lambda r: r.run.conditions.cpu_mean),
+    Column("board", _environment("board")),
+    Column("cpu", _environment("cpu")),
+    Column("cores", _environment("cores")),
+    Column("kernel", _environment("kernel")),
+    Column("governor", _environment("governor")),
+    Column("runtime", lambda r: r.summary.runtime),
+    Column("edgelab", _environment("edgelab")),
+    Column("model_sha256", lambda r: r.summary.model_sha256),
+    Column("dataset_sha256", _dataset("sha256")),
+)
+
+SHOWN: tuple[Column, ...] = tuple(column for column in COLUMNS if column.title is not None)
+
+
+def _mb(count: int | None) -> float | None:
+    return None if count is None else count / 1e6
