@@ -1,0 +1,112 @@
+"""`edgelab doctor`: what this machine can do, which extras are missing, and what to type."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from edgelab import environment
+from edgelab.catalogue import Catalogue
+from edgelab.cli.output import print_json, print_table
+from edgelab.durable import try_locked
+from edgelab.home import Home
+from edgelab.queue import queued
+from edgelab.telemetry import Board
+from edgelab.words import megabytes
+
+# What each extra brings, by the module that proves it.
+EXTRAS = {"train": ("torch", "torchvision", "ultralytics")}
+RUNTIME = ("onnxruntime", "onnx", "cv2", "numpy")
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at."""
+
+    what: str
+    state: str
+    detail: str
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print all findings; 1 where something is broken, not merely missing."""
+    findings = list(_findings(Home.default()))
+    if options.json:
+        print_json([finding._asdict() for finding in findings])
+    else:
+        print_table(("what", "state", "detail"), findings)
+    return 1 if any(finding.state == "broken" for finding in findings) else 0
+
+
+def _findings(home: Home) -> Iterator[Finding]:
+    yield from _machine()
+    yield from _sensors()
+    yield from _software()
+    yield from _lab(home)
+
+
+def _machine() -> Iterator[Finding]:
+    facts = environment.capture()
+    for key in ("board", "cpu", "cores", "architecture", "kernel", "system", "governor", "python"):
+        if key in facts:
+            yield Finding(key, "ok", facts[key])
+
+
+def _sensors() -> Iterator[Finding]:
+    sample = Board().sample()
+    yield Finding("cpu load", "ok" if sample.cpu else "missing", f"{len(sample.cpu)} cores")
+    frequencies = ", ".join(f"{mhz:.0f} MHz" for mhz in sample.frequency_mhz)
+    yield _sensor("frequency", frequencies, "the kernel shows no cpufreq policy")
+    heat = ", ".join(f"{zone} {value:.0f} °C" for zone, value in sample.temperatures.items())
+    yield _sensor("temperature", heat, "the kernel shows no thermal zone")
+    total = sample.memory_total
+    yield _sensor("memory", f"{megabytes(total)} MB" if total else "", "no /proc/meminfo")
+
+
+def _sensor(what: str, detail: str, why_not: str) -> Finding:
+    return Finding(what, "ok", detail) if detail else Finding(what, "missing", why_not)
+
+
+def _software() -> Iterator[Finding]:
+    facts = environment.capture()
+    for module in RUNTIME:
+        found = importlib.util.find_spec(module) is not None
+        name = {"cv2": "opencv-python-headless"}.get(module, module)
+        detail = facts.get(name, "") if found else "install edgelab again"
+        yield Finding(name, "ok" if found else "broken", detail)
+    for extra, modules in EXTRAS.items():
+        missing = [module for module in modules if importlib.util.find_spec(module) is None]
+        command = f"{Path(sys.executable).name} -m pip install 'edgelab[{extra}]'"
+        detail = f"without {', '.join(missing)}: {command}" if missing else ", ".join(modules)
+        yield Finding(f"extra {extra}", "missing" if missing else "ok", detail)
+
+
+def _lab(home: Home) -> Iterator[Finding]:
+    writable = os.access(_existing_parent(home.root), os.W_OK)
+    yield Finding("data folder", "ok" if writable else "broken", str(home.root))
+    free = shutil.disk_usage(_existing_parent(home.root)).free
+    yield Finding("disk", "ok" if free > 1e9 else "tight", f"{megabytes(free)} MB free")
+    yield Finding("supervisor", "ok", _supervisor(home))
+    catalogue = Catalogue(home)
+    problems = [(model.name, model.problem) for model in catalogue.models()]
+    problems += [(dataset.name, dataset.problem) for dataset in catalogue.datasets()]
+    for name, problem in problems:
+        if problem:
+            yield Finding(f"profile {name}", "broken", problem)
+
+
+def _supervisor(home: Home) -> str:
+    if not home.root.exists():
+        return "not needed yet"
+    with try_locked(home.supervisor_lock) as free:
+        state = "at rest" if free else "at work"
+    return f"{state}, {len(queued(home))} runs in the queue"
+
+
+def _existing_parent(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.exists())

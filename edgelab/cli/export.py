@@ -1,0 +1,35 @@
+"""`edgelab export`: runs as CSV."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from edgelab.export import items_csv, results_csv, write_csv
+from edgelab.home import Home
+from edgelab.lab import Lab
+from edgelab.run_folder import RunFolder
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write one file for all the runs asked for, in the order asked."""
+    lab = Lab(Home.default())
+    folders = _folders(lab, options.runs)
+    if options.items:
+        text = items_csv(folders)
+    else:
+        text = results_csv(lab.record(folder) for folder in folders)
+    if options.csv == "-":
+        sys.stdout.write(text)
+    else:
+        path = Path(options.csv).expanduser().absolute()
+        write_csv(path, text)
+        print(f"{text.count(chr(10)) - 1} rows in {path}", file=sys.stderr)
+    return 0
+
+
+def _folders(lab: Lab, names: list[str]) -> list[RunFolder]:
+    if names == ["all"]:
+        return [lab.folder(record.spec.id) for record in lab.runs()]
+    return list({folder.id: folder for folder in map(lab.find, names)}.values())

@@ -1,0 +1,65 @@
+"""`edgelab models`: the models known by name, and whether they fit."""
+
+from __future__ import annotations
+
+import argparse
+
+from edgelab.catalogue import Catalogue, Entry, ModelProfile
+from edgelab.cli.output import print_json, print_table
+from edgelab.forecast import forecast
+from edgelab.home import Home
+from edgelab.lab import Lab
+from edgelab.record import RunRecord
+from edgelab.spec import Precision
+from edgelab.telemetry import Board
+from edgelab.words import UNKNOWN, megabytes
+
+TITLES = ("name", "title", "task", "file MB", "memory", "license", "problem")
+
+
+def run(options: argparse.Namespace) -> int:
+    """List them; a broken profile is listed with its problem."""
+    home = Home.default()
+    past, available = Lab(home).store.all(), Board().memory_available()
+    models = [_document(entry, past, available) for entry in Catalogue(home).models()]
+    if options.json:
+        print_json(models)
+    else:
+        print_table(TITLES, [_row(model) for model in models])
+    return 0
+
+
+def _document(
+    entry: Entry[ModelProfile], past: list[RunRecord], available: int | None
+) -> dict[str, object]:
+    document: dict[str, object] = {"name": entry.name, "problem": entry.problem}
+    profile = entry.profile
+    if profile is None:
+        return document
+    file = entry.path.parent / profile.file
+    size = file.stat().st_size if file.exists() else None
+    document |= {
+        "title": profile.title,
+        "task": profile.task,
+        "license": profile.license,
+        "file": str(file),
+        "file_bytes": size,
+        "problem": None if size is not None else f"{file}: no such file",
+    }
+    if size is not None:
+        expected = forecast(entry.name, Precision.FP32, size, available, past)
+        document |= {"fit": expected.fit, "peak_bytes": expected.peak_bytes}
+        document["peak_source"] = expected.source
+    return document
+
+
+def _row(model: dict[str, object]) -> list[str]:
+    size = model.get("file_bytes")
+    keys = ("name", "title", "task")
+    return [
+        *(str(model.get(key) or UNKNOWN) for key in keys),
+        megabytes(size if isinstance(size, int) else None),
+        str(model.get("fit", UNKNOWN)),
+        str(model.get("license", UNKNOWN)),
+        str(model.get("problem") or ""),
+    ]

@@ -1,0 +1,106 @@
+"""`edgelab run`: start a run and follow it."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from pathlib import Path
+
+from edgelab import presets, words
+from edgelab.catalogue import Catalogue
+from edgelab.cli.follow import follow, print_results
+from edgelab.cli.output import print_json, say
+from edgelab.export import results_csv, write_csv
+from edgelab.home import Home
+from edgelab.lab import Lab
+from edgelab.machine import usable_cores
+from edgelab.problem import Problem
+from edgelab.reader import LiveRun
+from edgelab.records import Outcome
+from edgelab.results import as_dict, rows_of
+from edgelab.schema import convert
+from edgelab.spec import DetectSettings, Precision, RunSpec
+
+
+def run(options: argparse.Namespace) -> int:
+    """Submit the run; unless detached, follow it, print its table and where its CSV lies."""
+    lab = Lab(Home.default())
+    if options.task == "quick":
+        settings, title = presets.quick(options.threads, options.limit)
+    else:
+        settings, title = _detect(options, Catalogue(lab.home))
+    lab.recover()
+    spec = lab.submit(settings, title, options.time_limit)
+    if options.detach:
+        return _detached(spec, options.json)
+    return _follow(lab, spec, options.json)
+
+
+def _detect(options: argparse.Namespace, catalogue: Catalogue) -> tuple[DetectSettings, str]:
+    model = _named_or_path(options.model, catalogue.model(options.model) is not None, "model")
+    dataset = _named_or_path(
+        options.dataset, catalogue.dataset(options.dataset) is not None, "dataset"
+    )
+    raw = {
+        "task": "detect",
+        "model": model,
+        "dataset": dataset,
+        "images": str(Path(options.images).absolute()) if options.images else None,
+        "split": options.split,
+        "precisions": options.precision or [Precision.FP32],
+        "thresholds": options.threshold or [0.3, 0.5, 0.7],
+        "threads": options.threads if options.threads is not None else usable_cores(),
+        "scenario": options.scenario,
+        "warmup": options.warmup,
+        "repetitions": options.repetitions,
+        "limit": options.limit,
+        "iou": options.iou,
+        "image_size": options.image_size,
+        "calibration_images": options.calibration_images,
+    }
+    settings = convert(raw, DetectSettings, "edgelab run detect")
+    return settings, f"{Path(model).stem} on {Path(dataset).stem}"
+
+
+def _named_or_path(given: str, named: bool, kind: str) -> str:
+    if named:
+        return given
+    path = Path(given).expanduser()
+    if not path.exists():
+        raise Problem(
+            f"--{kind} {words.plain(given)}: neither a name (see edgelab {kind}s) nor a file"
+        )
+    return str(path.absolute())
+
+
+def _detached(spec: RunSpec, as_json: bool) -> int:
+    if as_json:
+        print_json({"run": spec.id, "number": spec.number, "outcome": Outcome.QUEUED})
+    else:
+        print(f"run {spec.id} is on its way: edgelab watch {spec.id}")
+    return 0
+
+
+def _follow(lab: Lab, spec: RunSpec, as_json: bool) -> int:
+    say(f"run {spec.id}; ctrl+c stops it, a closed terminal does not")
+    folder = lab.folder(spec.id)
+    live = LiveRun(folder, spec)
+    try:
+        outcome = follow(live)
+    except KeyboardInterrupt:
+        # A second ctrl+c leaves at once; the supervisor stops the run all the same.
+        say("\nstopping (ctrl+c again: do not wait)")
+        lab.stop(folder)
+        outcome = follow(live)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    record = lab.record(folder)
+    csv_file = lab.home.exports / f"run-{spec.number:04d}-{spec.id}.csv"
+    write_csv(csv_file, results_csv([record]))
+    if as_json:
+        rows = [as_dict(row) for row in rows_of(record)]
+        document = {"run": spec.id, "outcome": outcome, "reason": record.reason, "rows": rows}
+        print_json({**document, "warnings": record.warnings, "csv": str(csv_file)})
+    else:
+        print_results(record)
+        print(f"CSV: {csv_file}")
+    return 0 if outcome is Outcome.FINISHED else 1

@@ -1,0 +1,78 @@
+"""`edgelab runs`: all runs; `edgelab runs rebuild`: the index anew from the run folders."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime
+
+from edgelab import words
+from edgelab.cli.output import print_json, print_table, say
+from edgelab.home import Home
+from edgelab.lab import Lab
+from edgelab.record import RunRecord
+
+TITLES = ("id", "no.", "run", "outcome", "started", "took", "precisions", "images")
+
+
+def run(options: argparse.Namespace) -> int:
+    """List or rebuild."""
+    lab = Lab(Home.default())
+    lab.recover()
+    if options.action == "rebuild":
+        return _rebuild(lab, options.json)
+    records = lab.runs()
+    if options.json:
+        print_json([_document(record) for record in records])
+    elif not records:
+        say("no run yet: try edgelab run quick")
+    else:
+        print_table(TITLES, [_row(record) for record in records])
+    return 0
+
+
+def _rebuild(lab: Lab, as_json: bool) -> int:
+    problems = lab.rebuild()
+    count = len(lab.store.all())
+    if as_json:
+        print_json({"runs": count, "problems": problems})
+        return 0
+    for problem in problems:
+        say(words.plain(problem, 400))
+    print(f"{count} runs in the index")
+    return 0
+
+
+def _row(record: RunRecord) -> tuple[str, ...]:
+    started = "" if record.started is None else _local(record.started)
+    return (
+        record.spec.id,
+        str(record.spec.number),
+        record.spec.title,
+        record.outcome.value,
+        started,
+        words.duration(record.duration_s),
+        " ".join(p.precision.value for p in record.passes),
+        words.whole(record.dataset.images if record.dataset else None),
+    )
+
+
+def _document(record: RunRecord) -> dict[str, object]:
+    return {
+        "run": record.spec.id,
+        "number": record.spec.number,
+        "title": record.spec.title,
+        "task": "detect",
+        "model": record.spec.settings.model,
+        "dataset": record.spec.settings.dataset,
+        "precisions": record.spec.settings.precisions,
+        "outcome": record.outcome,
+        "reason": record.reason,
+        "created": record.spec.created,
+        "started": record.started,
+        "ended": record.ended,
+        "duration_s": record.duration_s,
+    }
+
+
+def _local(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,51 @@
+"""`edgelab show`: what is known of a run."""
+
+from __future__ import annotations
+
+import argparse
+
+import msgspec
+
+from edgelab import words
+from edgelab.cli.follow import print_results
+from edgelab.cli.output import print_json, print_table
+from edgelab.home import Home
+from edgelab.lab import Lab
+from edgelab.record import RunRecord
+from edgelab.results import as_dict, rows_of
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the record and its result rows."""
+    lab = Lab(Home.default())
+    lab.recover()
+    folder = lab.find(options.run)
+    record = lab.record(folder)
+    if options.json:
+        rows = [as_dict(row) for row in rows_of(record)]
+        print_json({**msgspec.to_builtins(record), "rows": rows, "folder": str(folder.path)})
+        return 0
+    print_table(("", ""), _facts(record, str(folder.path)))
+    print()
+    print_results(record)
+    return 0
+
+
+def _facts(record: RunRecord, folder: str) -> list[tuple[str, str]]:
+    settings, dataset = record.spec.settings, record.dataset
+    facts = [
+        ("run", f"{record.spec.id} (no. {record.spec.number}) {record.spec.title}"),
+        ("outcome", record.outcome.value),
+        ("took", words.duration(record.duration_s)),
+        ("model", settings.model),
+        ("dataset", settings.dataset),
+        ("scenario", f"{settings.scenario.value}, {settings.threads} threads"),
+    ]
+    if dataset is not None:
+        objects = "no annotations" if dataset.objects is None else f"{dataset.objects} objects"
+        facts.append(("images", f"{dataset.images} ({dataset.split}), {objects}"))
+    for summary in record.passes:
+        if summary.executed is not None:
+            facts.append((f"{summary.precision.value} executed as", summary.executed.words))
+    facts += [(key, value) for key, value in record.environment.items() if key != "boot_id"]
+    return [*facts, ("folder", folder)]
