@@ -1,1 +1,7 @@
 """The programs that do the work, one a task, each started as its own process."""
+
+import os
+
+# OpenCV reads this once, while it is loaded; its own limit of 2^30 pixels is 3 GB of memory.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 27))
+os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")

@@ -1,0 +1,120 @@
+"""From the name a person gave to the data: what is evaluated, and what calibrates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import get_args
+
+from edgelab.catalogue import Catalogue, DatasetProfile, Entry, GeneratedDataset, LocalDataset
+from edgelab.home import Home
+from edgelab.problem import Problem
+from edgelab.schema import read_toml
+from edgelab.spec import DetectSettings
+from runners.datasets import shapes
+from runners.datasets.coco import read_coco
+from runners.datasets.dataset import Dataset, Sample, evenly
+from runners.datasets.folder import read_folder
+from runners.datasets.yolo_yaml import YoloDataset
+
+OnImage = Callable[[str, int, int], None]
+"""Told while a split is being drawn: its name, images done, images in all."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Data by name. `read` opens a split; data without splits takes none and has no default."""
+
+    read: Callable[[str | None], Dataset]
+    default_split: str | None = None
+    calibration_split: str | None = None
+
+    def evaluation(self, settings: DetectSettings) -> Dataset:
+        """What the run asks for: its split, its first `limit` images."""
+        if settings.split is not None and self.default_split is None:
+            raise Problem(f"{settings.dataset}: has no splits: leave the split out")
+        return self.read(settings.split or self.default_split).limited(settings.limit)
+
+    def calibration(self, evaluated: Dataset, count: int) -> tuple[list[Sample], str | None]:
+        """Up to `count` images to calibrate on, and what a reader must know about their choice.
+
+        From the calibration split; else from images of the evaluated split that the run's limit
+        leaves out; else from the evaluated images themselves.
+        """
+        if self.calibration_split is not None and self.calibration_split != evaluated.split:
+            return evenly(_usable(self.read(self.calibration_split).samples), count), None
+        whole = self.read(evaluated.split if self.default_split is not None else None)
+        rest = _usable(whole.samples[len(evaluated.samples) :])
+        if rest:
+            return evenly(rest, count), None
+        return evenly(_usable(evaluated.samples), count), (
+            f"int8 was calibrated on images that are also evaluated: {evaluated.name} has no "
+            "others (a limit, or a calibration split, would leave some)"
+        )
+
+
+def open_source(
+    settings: DetectSettings, catalogue: Catalogue, home: Home, on_image: OnImage
+) -> Source:
+    """Find the data that `settings.dataset` names. Raises Problem where there is none."""
+    entry = catalogue.dataset(settings.dataset)
+    if entry is not None:
+        return _by_name(entry, home, on_image)
+    path = Path(settings.dataset).expanduser()
+    if not path.exists():
+        raise Problem(
+            f"{settings.dataset}: neither a dataset of the catalogue nor a file or folder "
+            "(`edgelab datasets` lists the catalogue)"
+        )
+    images = Path(settings.images).expanduser() if settings.images else None
+    return _at_path(path, images, path.stem, "val", None)
+
+
+def _by_name(entry: Entry[DatasetProfile], home: Home, on_image: OnImage) -> Source:
+    profile = entry.require()
+    if isinstance(profile, GeneratedDataset):
+        return _generated(entry.name, entry.path, profile, home, on_image)
+    return _local(entry.name, entry.path.parent, profile)
+
+
+def _local(name: str, folder: Path, profile: LocalDataset) -> Source:
+    path = folder / Path(profile.path).expanduser()
+    images = folder / Path(profile.images).expanduser() if profile.images else None
+    return _at_path(path, images, name, profile.default_split, profile.calibration_split)
+
+
+def _at_path(
+    path: Path, images: Path | None, name: str, default_split: str, calibration_split: str | None
+) -> Source:
+    if path.is_dir():
+        return Source(lambda _: read_folder(path, name))
+    if path.suffix.lower() == ".json":
+        return Source(lambda _: read_coco(path, images, name))
+    if path.suffix.lower() in (".yaml", ".yml"):
+        dataset = YoloDataset.read(path)
+        calibration = calibration_split or ("train" if "train" in dataset.splits else None)
+        return Source(
+            lambda split: dataset.open(split or default_split, name), default_split, calibration
+        )
+    raise Problem(f"{path}: expected a folder of images, a COCO .json or a dataset .yaml")
+
+
+def _generated(
+    name: str, file: Path, profile: GeneratedDataset, home: Home, on_image: OnImage
+) -> Source:
+    drawn = read_toml(file, shapes.ShapesProfile)
+
+    def read(split: str | None) -> Dataset:
+        wanted = next((each for each in shapes.SPLITS if each == split), None)
+        if wanted is None:
+            raise Problem(f"{name}: no split {split!r}, it has {', '.join(get_args(shapes.Split))}")
+        folder = shapes.ensure_split(drawn, wanted, home.datasets, partial(on_image, wanted))
+        return read_coco(folder / "annotations.json", folder / "images", name, wanted)
+
+    return Source(read, profile.default_split, profile.calibration_split)
+
+
+def _usable(samples: tuple[Sample, ...]) -> list[Sample]:
+    return [sample for sample in samples if sample.path is not None]

@@ -1,0 +1,212 @@
+"""What a model file is: read from the file itself, whatever its name says."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import onnx
+from onnx import TensorProto
+
+from edgelab.catalogue import Catalogue, ModelProfile
+from edgelab.problem import Problem
+from edgelab.spec import Precision
+from runners.detections import is_end_to_end
+from runners.session import open_session, session_options
+
+QUANTISING = frozenset({"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger"})
+
+_INPUT_TYPES = {TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16}
+_BOX_ROWS = 4
+_DEFAULT_STRIDE = 32
+_LONGEST_METADATA = 1 << 20
+
+
+class ExportMetadata(msgspec.Struct, frozen=True):
+    """What ultralytics writes into an export; all of it may be missing."""
+
+    names: dict[int, str] | tuple[str, ...] = ()
+    imgsz: tuple[int, int] | None = None
+    stride: int = _DEFAULT_STRIDE
+    task: str = "detect"
+    args: dict[str, Any] = {}
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Names in the order of their indices; None where the file has none."""
+        names = self.names
+        return (
+            tuple(names[key] for key in sorted(names)) if isinstance(names, dict) else names
+        ) or None
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """An ONNX detector: `input_size` is (height, width), px; `classes` those of a raw head."""
+
+    path: Path
+    name: str
+    sha256: str
+    size_bytes: int
+    held: Precision
+    input_size: tuple[int, int]
+    metadata: ExportMetadata
+    end_to_end: bool
+    classes: int | None
+
+    @property
+    def own_confidence(self) -> float | None:
+        """With suppression inside: the score under which the file itself drops detections."""
+        value = self.metadata.args.get("conf") if self.end_to_end else None
+        return float(value) if isinstance(value, (int, float)) else None
+
+
+def find_model(model: str, catalogue: Catalogue) -> tuple[str, Path, ModelProfile | None]:
+    """The name, file and profile that `model`, a catalogue name or a path, stands for."""
+    entry = catalogue.model(model)
+    if entry is not None:
+        profile = entry.require()
+        return entry.name, entry.path.parent / profile.file, profile
+    path = Path(model).expanduser()
+    if path.suffix.lower() != ".onnx":
+        raise Problem(
+            f"{model}: neither a model of the catalogue nor an .onnx file "
+            "(`edgelab models` lists the catalogue)"
+        )
+    return path.stem, path, None
+
+
+def read_model(path: Path, name: str, image_size: int | None) -> ModelFile:
+    """Read and try out the detector at `path`; raises Problem where it is none that can be run.
+
+    `image_size` chooses the input of a model that takes any; one of fixed size may only repeat it.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise Problem(f"{path}: cannot be read ({error.strerror})") from None
+    graph_of = load_graph(data, path)
+    metadata = read_metadata({each.key: each.value for each in graph_of.metadata_props}, path)
+    if metadata.task != "detect":
+        raise Problem(f"{path}: a model for the task {metadata.task!r}, expected a detector")
+    input_size = _input_size(graph_of.graph, metadata, image_size, path)
+    shape = _probe(path, input_size)
+    return ModelFile(
+        path=path,
+        name=name,
+        sha256=hashlib.sha256(data).hexdigest(),
+        size_bytes=len(data),
+        held=held_precision(graph_of.graph),
+        input_size=input_size,
+        metadata=metadata,
+        end_to_end=is_end_to_end(shape),
+        classes=_classes(shape, metadata, path),
+    )
+
+
+def load_graph(data: bytes, path: Path) -> Any:
+    """Decode an ONNX file; raises Problem."""
+    try:
+        model = onnx.load_model_from_string(data)
+    except Exception as error:  # the protobuf library's own, which differs by version
+        raise Problem(f"{path}: not an ONNX file ({type(error).__name__})") from None
+    if not model.graph.node:
+        raise Problem(f"{path}: not an ONNX file, or an empty one")
+    if any(each.data_location == TensorProto.EXTERNAL for each in model.graph.initializer):
+        raise Problem(f"{path}: keeps its weights in a second file: save it as one file")
+    return model
+
+
+def read_metadata(properties: Mapping[str, str], path: Path) -> ExportMetadata:
+    """Read the metadata of an export: Python literals, of which only plain data is accepted."""
+    fields = {}
+    for key in ("names", "imgsz", "stride", "args"):
+        text = properties.get(key, "")
+        if text and len(text) <= _LONGEST_METADATA:
+            try:
+                fields[key] = ast.literal_eval(text)
+            except (ValueError, SyntaxError, MemoryError, RecursionError):
+                raise Problem(f"{path}: metadata {key} = {text[:80]!r}: not plain data") from None
+    fields["task"] = properties.get("task", "detect")
+    try:
+        return msgspec.convert(fields, ExportMetadata)
+    except msgspec.ValidationError as error:
+        raise Problem(f"{path}: metadata: {error}") from None
+
+
+def held_precision(graph: Any) -> Precision:
+    """The number format of the weights: what the file holds, whatever it is called."""
+    if any(node.op_type in QUANTISING for node in graph.node):
+        return Precision.INT8
+    sizes: Counter[int] = Counter()
+    for tensor in graph.initializer:
+        sizes[tensor.data_type] += int(np.prod(tensor.dims))
+    half, full = sizes[TensorProto.FLOAT16], sizes[TensorProto.FLOAT]
+    return Precision.FP16 if half > full else Precision.FP32
+
+
+def _input_size(
+    graph: Any, metadata: ExportMetadata, image_size: int | None, path: Path
+) -> tuple[int, int]:
+    held = {tensor.name for tensor in graph.initializer}
+    inputs = [each for each in graph.input if each.name not in held]
+    tensor = inputs[0].type.tensor_type
+    dims = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
+    if len(inputs) != 1 or len(dims) != 4 or dims[0] not in (None, 1) or dims[1] not in (None, 3):
+        raise Problem(f"{path}: takes {len(inputs)} inputs of {dims}, expected one of 1x3xHxW")
+    if tensor.elem_type not in _INPUT_TYPES:
+        found = TensorProto.DataType.Name(tensor.elem_type)
+        raise Problem(f"{path}: takes {found} images, expected FLOAT or FLOAT16")
+    if dims[2] and dims[3]:
+        return _fixed_size((dims[2], dims[3]), image_size, path)
+    return _chosen_size(metadata, image_size, path)
+
+
+def _fixed_size(size: tuple[int, int], image_size: int | None, path: Path) -> tuple[int, int]:
+    if image_size is not None and size != (image_size, image_size):
+        raise Problem(
+            f"{path}: takes {size[0]}x{size[1]} px only, not {image_size}: leave the image size out"
+        )
+    return size
+
+
+def _chosen_size(metadata: ExportMetadata, image_size: int | None, path: Path) -> tuple[int, int]:
+    size = (image_size, image_size) if image_size is not None else metadata.imgsz
+    if size is None:
+        raise Problem(f"{path}: takes images of any size and names none: choose an image size")
+    if size[0] % metadata.stride or size[1] % metadata.stride:
+        raise Problem(f"{path}: image size {size[0]}x{size[1]}: no multiple of {metadata.stride}")
+    return size
+
+
+def _probe(path: Path, input_size: tuple[int, int]) -> tuple[int, ...]:
+    """The shape that the model gives for one blank image."""
+    session = open_session(path, session_options(threads=1))
+    source = session.get_inputs()[0]
+    dtype = np.float16 if "float16" in source.type else np.float32
+    outputs = session.run(None, {source.name: np.zeros((1, 3, *input_size), dtype)})
+    if len(outputs) != 1:
+        raise Problem(f"{path}: gives {len(outputs)} outputs, expected the one of a detector")
+    return tuple(outputs[0].shape)
+
+
+def _classes(shape: tuple[int, ...], metadata: ExportMetadata, path: Path) -> int | None:
+    """How many classes the head has; None where suppression inside the model hides it."""
+    if is_end_to_end(shape):
+        return None
+    if len(shape) != 3 or shape[0] != 1 or shape[1] <= _BOX_ROWS:
+        raise Problem(
+            f"{path}: gives {shape}, expected a raw head (1, 4 + classes, anchors) "
+            "or detections (1, n, 6)"
+        )
+    classes, names = shape[1] - _BOX_ROWS, metadata.class_names
+    if names is not None and len(names) != classes:
+        raise Problem(f"{path}: names {len(names)} classes, but its head has {classes}")
+    return classes

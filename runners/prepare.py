@@ -1,0 +1,230 @@
+"""Prepare a run: `python -m runners.prepare RUN_FOLDER`.
+
+Reads the model and the data, draws generated data, converts the model to each precision asked for,
+proves what each will execute, and leaves it all in artifacts/prepared.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+
+from edgelab.catalogue import Catalogue
+from edgelab.home import Home
+from edgelab.problem import Problem
+from edgelab.records import DatasetFacts
+from edgelab.spec import DetectSettings, Precision
+from edgelab.steps import PREPARE
+from runners.classes import ClassMap, map_classes
+from runners.converted import Converted, ConvertedModels, Recipe
+from runners.datasets.dataset import Dataset, Sample
+from runners.datasets.source import Source, open_source
+from runners.model_file import ModelFile, find_model, load_graph, read_model
+from runners.precision import prove_executed
+from runners.prepared import (
+    PREPARED_VERSION,
+    Prepared,
+    PreparedImage,
+    PreparedModel,
+    write_prepared,
+)
+from runners.quantise import to_half, to_integer
+from runners.step import RunningStep, is_out_of_memory, now, open_step
+
+DEFAULT_IOU = 0.7
+
+
+def main() -> None:
+    """Read the command line and prepare."""
+    parser = argparse.ArgumentParser(description="Prepare the data and the models of a run.")
+    parser.add_argument("folder", type=Path)
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    with open_step(arguments.folder, PREPARE) as step:
+        prepare(step, Home.default())
+
+
+def prepare(step: RunningStep, home: Home) -> None:
+    """Do it; raises Problem where nothing can be measured."""
+    settings = step.spec.settings
+    catalogue = Catalogue(home)
+    step.phase("read the model", unit="")
+    name, path, profile = find_model(settings.model, catalogue)
+    model = read_model(path, name, settings.image_size)
+    step.phase("read the dataset")
+    source = open_source(settings, catalogue, home, _Drawing(step))
+    dataset = source.evaluation(settings)
+    names, classes = map_classes(
+        model.metadata.class_names, model.classes, dataset.classes, dataset.has_truth
+    )
+    _tell_dataset(step, dataset, classes)
+    profile_iou = profile.iou if profile is not None else DEFAULT_IOU
+    iou = settings.iou if settings.iou is not None else profile_iou
+    _tell_about_own_suppression(step, model, settings)
+    models = Converter(step, home, model, source, dataset).prepared_models()
+    prepared = Prepared(
+        version=PREPARED_VERSION,
+        input_size=model.input_size,
+        iou=iou,
+        model_classes=names,
+        to_counted=classes.to_counted,
+        models=models,
+        images=tuple(_prepared_image(sample) for sample in dataset.samples),
+    )
+    write_prepared(step.folder, prepared)
+
+
+class Converter:
+    """Makes the model file of each precision; one that fails leaves the others alone."""
+
+    def __init__(
+        self, step: RunningStep, home: Home, model: ModelFile, source: Source, dataset: Dataset
+    ) -> None:
+        self.step = step
+        self.settings = step.spec.settings
+        self.cache = ConvertedModels(home.converted)
+        self.model = model
+        self.source = source
+        self.dataset = dataset
+
+    def prepared_models(self) -> tuple[PreparedModel, ...]:
+        """One a precision, in the order of the spec. Raises Problem where none is usable."""
+        models = tuple(self._prepared(precision) for precision in self.settings.precisions)
+        problems = [model.problem for model in models if model.problem is not None]
+        if len(problems) == len(models):
+            raise Problem(problems[0])
+        for problem in problems:
+            self.step.warning(problem)
+        return models
+
+    def _prepared(self, precision: Precision) -> PreparedModel:
+        self.step.phase(f"make the {precision} model", unit="")
+        try:
+            file = self._file(precision)
+            return PreparedModel(
+                precision,
+                self.model.name,
+                path=str(file.path),
+                sha256=file.sha256,
+                size_bytes=file.size_bytes,
+                executed=prove_executed(file.path),
+            )
+        except Problem as problem:
+            return PreparedModel(precision, self.model.name, problem=str(problem))
+        except Exception as error:
+            if isinstance(error, OSError) or is_out_of_memory(error):
+                raise
+            traceback.print_exception(error)
+            reason = f"{precision} could not be made: {type(error).__name__}: {error}"
+            return PreparedModel(precision, self.model.name, problem=" ".join(reason.split()))
+
+    def _file(self, precision: Precision) -> Converted:
+        model = self.model
+        if precision is model.held:
+            return Converted(model.path.absolute(), model.sha256, model.size_bytes)
+        if model.held is not Precision.FP32:
+            raise Problem(
+                f"{model.path}: the file holds {model.held} weights: {precision} can only be made "
+                "from an fp32 file"
+            )
+        return self._half() if precision is Precision.FP16 else self._integer()
+
+    def _half(self) -> Converted:
+        recipe = Recipe(self.model.sha256, Precision.FP16, self.model.input_size)
+        return self.cache.get(recipe, self.model.name, lambda: to_half(self._graph()))
+
+    def _integer(self) -> Converted:
+        samples, remark = self.source.calibration(self.dataset, self.settings.calibration_images)
+        if remark is not None:
+            self.step.warning(remark)
+        images = [sample.path for sample in samples if sample.path is not None]
+        recipe = Recipe(
+            self.model.sha256,
+            Precision.INT8,
+            self.model.input_size,
+            calibration_sha256=_content_hash(images),
+            calibration_images=len(images),
+        )
+        self.step.phase("make the int8 model: calibrate", len(images))
+        return self.cache.get(
+            recipe,
+            self.model.name,
+            lambda: to_integer(self._graph(), self.model.input_size, images, self.step.progress),
+        )
+
+    def _graph(self) -> object:
+        return load_graph(self.model.path.read_bytes(), self.model.path)
+
+
+class _Drawing:
+    """Tells of a generated split while it is drawn: a phase of its own, begun once a split."""
+
+    def __init__(self, step: RunningStep) -> None:
+        self._step = step
+        self._split: str | None = None
+
+    def __call__(self, split: str, done: int, total: int) -> None:
+        if split != self._split:
+            self._split = split
+            self._step.phase(f"draw the {split} images", total)
+        self._step.progress(done)
+
+
+def _tell_dataset(step: RunningStep, dataset: Dataset, classes: ClassMap) -> None:
+    for warning in dataset.warnings:
+        step.warning(warning)
+    if classes.unknown:
+        step.warning(
+            "the model does not know these classes of the dataset, they are counted as never "
+            f"found: {', '.join(classes.unknown)}"
+        )
+    step.event(
+        DatasetFacts(
+            t=now(),
+            name=dataset.name,
+            split=dataset.split,
+            images=len(dataset.samples),
+            classes=classes.counted,
+            has_truth=dataset.has_truth,
+            sha256=dataset.fingerprint(),
+            objects=dataset.objects,
+        )
+    )
+
+
+def _tell_about_own_suppression(
+    step: RunningStep, model: ModelFile, settings: DetectSettings
+) -> None:
+    own = model.own_confidence
+    if own is not None and own > min(settings.thresholds):
+        step.warning(
+            f"the model file itself drops detections scored under {own:g}: counts at lower "
+            "thresholds are those at its own"
+        )
+    if model.end_to_end and settings.iou is not None:
+        step.warning("the model file suppresses overlaps itself: the IoU asked for has no effect")
+
+
+def _prepared_image(sample: Sample) -> PreparedImage:
+    path = str(sample.path.absolute()) if sample.path is not None else ""
+    return PreparedImage(sample.name, path, sample.truth, sample.problem)
+
+
+def _content_hash(paths: Sequence[Path]) -> str:
+    """SHA-256 over the files' contents, in order; one that cannot be read counts by its name."""
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        except OSError:
+            digest.update(str(path).encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""What `runners.prepare` leaves for the measuring processes: artifacts/prepared.json.
+
+It holds everything that a pass needs, so that a pass reads no dataset and loads no converter.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from edgelab.durable import replace_file
+from edgelab.problem import Problem
+from edgelab.records import ExecutedPrecision
+from edgelab.run_folder import RunFolder
+from edgelab.schema import SchemaProblem
+from edgelab.spec import NotNegative, Positive, Precision, Share, Text
+
+PREPARED_VERSION = 1
+
+
+class PreparedImage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One image to run. `truth`: objects by counted class; `problem`: why it cannot be run."""
+
+    name: str
+    path: str = ""
+    truth: dict[int, int] | None = None
+    problem: str | None = None
+
+
+class PreparedModel(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The model file of one precision; with a `problem` there is none."""
+
+    precision: Precision
+    name: Text
+    path: str = ""
+    sha256: str = ""
+    size_bytes: NotNegative = 0
+    executed: ExecutedPrecision | None = None
+    problem: str | None = None
+
+
+class Prepared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`to_counted`: model class index -> counted class index, None where it is not counted."""
+
+    version: Annotated[int, Meta(ge=PREPARED_VERSION, le=PREPARED_VERSION)]
+    input_size: tuple[Positive, Positive]  # height, width, px
+    iou: Share
+    model_classes: tuple[str, ...]
+    to_counted: tuple[NotNegative | None, ...]
+    models: tuple[PreparedModel, ...]
+    images: tuple[PreparedImage, ...]
+
+    def model(self, precision: Precision) -> PreparedModel:
+        """The usable model of that precision; raises the Problem that prevented it."""
+        for model in self.models:
+            if model.precision == precision:
+                if model.problem is not None:
+                    raise Problem(model.problem)
+                return model
+        raise Problem(f"no {precision} model was prepared: its precision is not in the run's spec")
+
+
+def write_prepared(folder: RunFolder, prepared: Prepared) -> None:
+    """Write it durably; raises OSError."""
+    replace_file(_path(folder), msgspec.json.encode(prepared))
+
+
+def read_prepared(folder: RunFolder) -> Prepared:
+    """Read and check it, straight into its types to spare memory; raises SchemaProblem."""
+    path = _path(folder)
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Prepared)
+    except OSError as error:
+        raise SchemaProblem(f"{path}: cannot be read ({error.strerror})") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SchemaProblem(f"{path}: {error}") from None
+
+
+def _path(folder: RunFolder) -> Path:
+    return folder.artifacts / "prepared.json"

@@ -1,0 +1,152 @@
+"""FP16 and INT8 files made from an FP32 one, on the machine and without torch.
+
+INT8 is static post-training quantisation in the QDQ form: per-channel signed weights, unsigned
+activations. The decoding of the head stays in float: it mixes box pixels (to 640 and more) with
+scores (to 1) in one tensor, and one 8-bit scale for both rounds every score to zero.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper, version_converter
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from onnxruntime.transformers.float16 import convert_float_to_float16
+
+from edgelab.problem import Problem
+from runners.images import ImageProblem, read_image
+from runners.letterbox import Letterbox
+
+METHOD_VERSION = 1
+"""Part of the cache key: raise it whenever the conversion changes."""
+
+OLDEST_OPSET = 13
+"""The first with per-channel scales in QuantizeLinear."""
+
+Done = Callable[[int], None]
+
+
+def to_half(model: Any) -> Any:
+    """Store weights and compute in float16; input and output stay float32."""
+    return convert_float_to_float16(model, keep_io_types=True)
+
+
+def to_integer(
+    model: Any, input_size: tuple[int, int], images: Iterable[Path], on_image: Done
+) -> Any:
+    """Quantise to int8 with the value ranges that `images` give rise to.
+
+    `on_image(done)` is told of each calibration image. Images that cannot be read are left out.
+    Raises Problem where none is left, or where the model is no detector with convolutions.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgelab-quantise-") as folder:
+        source, target = Path(folder) / "source.onnx", Path(folder) / "target.onnx"
+        _preprocess(model, source)
+        prepared = onnx.load(source)
+        reader = CalibrationImages(prepared.graph.input[0].name, input_size, images, on_image)
+        # The quantiser advises to run the preprocessing that has just been run.
+        logging.getLogger().setLevel(logging.ERROR)
+        quantize_static(
+            str(source),
+            str(target),
+            reader,
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            nodes_to_exclude=decoding_nodes(prepared.graph),
+        )
+        if not reader.done:
+            raise Problem("int8 needs calibration images, and none of them could be read")
+        return onnx.load(target)
+
+
+class CalibrationImages(CalibrationDataReader):  # type: ignore[misc]
+    """Hands the quantiser one input tensor after the other, made as in a measured run."""
+
+    def __init__(
+        self, input_name: str, input_size: tuple[int, int], images: Iterable[Path], on_image: Done
+    ) -> None:
+        self.done = 0
+        self._input_name = input_name
+        self._on_image = on_image
+        self._tensors = self._read(images, Letterbox(input_size))
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        """The next input of the model; None at the end."""
+        tensor = next(self._tensors, None)
+        return None if tensor is None else {self._input_name: tensor}
+
+    def _read(self, images: Iterable[Path], letterbox: Letterbox) -> Iterator[NDArray[np.float32]]:
+        for path in images:
+            try:
+                tensor, _ = letterbox(read_image(path))
+            except ImageProblem:
+                continue
+            yield tensor
+            self.done += 1
+            self._on_image(self.done)
+
+
+def decoding_nodes(graph: Any) -> list[str]:
+    """Names of the nodes behind the last convolutions: what turns a raw head into boxes.
+
+    Found by walking back from the output, whatever the exporter named them. The convolution of the
+    distribution focal loss (weights 0, 1, 2, ...: an expected value) is part of the decoding.
+    Node names must be unique. Raises Problem where no convolution is met.
+    """
+    maker = {name: node for node in graph.node for name in node.output}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    found: dict[str, Any] = {}
+    met_convolution = False
+    waiting = [value.name for value in graph.output]
+    while waiting:
+        node = maker.get(waiting.pop())
+        if node is None or node.name in found:
+            continue
+        if node.op_type == "Conv" and not _is_expectation(node, constants):
+            met_convolution = True
+            continue
+        found[node.name] = node
+        if node.op_type != "Shape":  # a shape carries no values of the tensor behind it
+            waiting.extend(node.input)
+    if not met_convolution:
+        raise Problem("int8: the model has no convolutions before its output: no YOLO detector")
+    return list(found)
+
+
+def _is_expectation(node: Any, constants: dict[str, Any]) -> bool:
+    tensor = constants.get(node.input[1])
+    if tensor is None or tensor.dims[0] != 1 or np.prod(tensor.dims) != tensor.dims[1]:
+        return False
+    weights = numpy_helper.to_array(tensor).ravel()
+    return len(weights) > 1 and np.array_equal(weights, np.arange(len(weights)))
+
+
+def _preprocess(model: Any, target: Path) -> None:
+    """Fold and infer shapes, as the quantiser expects; and give each node a name of its own."""
+    opset = max(each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
+    if opset < OLDEST_OPSET:
+        model = version_converter.convert_version(model, OLDEST_OPSET)
+    onnx.save(model, target)
+    # Symbolic shape inference needs sympy, and detectors get by without.
+    quant_pre_process(str(target), str(target), skip_symbolic_shape=True)
+    prepared = onnx.load(target)
+    for index, node in enumerate(prepared.graph.node):
+        node.name = f"{index}_{node.op_type}"
+    onnx.save(prepared, target)

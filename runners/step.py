@@ -1,0 +1,200 @@
+"""The common main of every runner program: its journals, its manners, and how it ends.
+
+    with open_step(folder, "prepare") as step:
+        step.phase("read the dataset", total)
+
+Every runner dies with its supervisor, is the first to go when the board runs out of memory, stops
+cleanly on SIGTERM, and leaves behind whole journals and an exit code that tells how it ended.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from edgelab.journal import JournalWriter
+from edgelab.problem import Problem
+from edgelab.records import Failure, Item, Phase, Progress, Record
+from edgelab.records import Warning as WarningRecord
+from edgelab.run_folder import RunFolder
+from edgelab.steps import OUT_OF_MEMORY_EXIT
+
+STOPPED_EXIT = 128 + signal.SIGTERM
+FAILED_EXIT = 1
+
+PROGRESS_PERIOD_S = 0.5
+SYNC_PERIOD_S = 5.0
+
+# How the native libraries word a failed allocation; they raise it as errors of their own.
+_OUT_OF_MEMORY_WORDS = ("bad_alloc", "failed to allocate memory", "outofmemoryerror")
+
+_OOM_SCORE = "500"
+_PR_SET_PDEATHSIG = 1
+
+
+class Stopped(BaseException):
+    """Somebody asked this runner to stop; no error, so no `except Exception` may swallow it."""
+
+
+class RunningStep:
+    """A running step of a run. All its methods may raise OSError when the disk is full."""
+
+    def __init__(self, folder: RunFolder, name: str) -> None:
+        self.folder = folder
+        self.name = name
+        self.spec = folder.read_spec()
+        self.stop_asked = False
+        self._events = JournalWriter(folder.events)
+        self._items: JournalWriter | None = None
+        self._progress_due = 0.0
+        self._progress_total: int | None = None
+        self._sync_due = 0.0
+
+    def phase(self, name: str, total: int | None = None, unit: str = "images") -> None:
+        """Say what begins now; `total` counts its units where it is known."""
+        self.checkpoint()
+        self.event(Phase(now(), self.name, name, total, unit))
+        self._progress_total = total
+        self._progress_due = 0.0
+
+    def progress(self, done: int) -> None:
+        """Say how far the phase has come: at most twice a second, and always its end."""
+        self.checkpoint()
+        moment = now()
+        if moment < self._progress_due and done != self._progress_total:
+            return
+        self._progress_due = moment + PROGRESS_PERIOD_S
+        self.event(Progress(moment, self.name, done))
+
+    def warning(self, text: str) -> None:
+        """Tell the run's reader something that does not stop it."""
+        self.event(WarningRecord(now(), text))
+
+    def event(self, record: Record) -> None:
+        """Append to events.jsonl."""
+        _append(self._events, record)
+
+    def item(self, item: Item) -> None:
+        """Append to items.jsonl. The disk is waited for every few seconds only."""
+        if self._items is None:
+            self._items = JournalWriter(self.folder.items)
+            self._sync_due = item.t + SYNC_PERIOD_S
+        _append(self._items, item)
+        if item.t >= self._sync_due:
+            self._items.sync()
+            self._sync_due = now() + SYNC_PERIOD_S
+
+    def checkpoint(self) -> None:
+        """End here, between two units of work, if a stop was asked for; raises Stopped."""
+        if self.stop_asked:
+            raise Stopped
+
+    def close(self) -> None:
+        """Make the journals durable and close them."""
+        for journal in (self._items, self._events):
+            if journal is not None:
+                with suppress(OSError):
+                    journal.sync()
+                journal.close()
+
+    def ask_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
+        """Handle a signal: the work ends at its next checkpoint."""
+        self.stop_asked = True
+
+
+@contextmanager
+def open_step(folder: Path, name: str) -> Iterator[RunningStep]:
+    """Run the body as step `name` of the run in `folder`.
+
+    Raises SystemExit with the code that the supervisor reads, unless the body ends well.
+    """
+    _die_with_the_supervisor()
+    _be_the_first_to_go()
+    try:
+        step = RunningStep(RunFolder(folder), name)
+    except Problem as problem:
+        _say(problem)
+        raise SystemExit(FAILED_EXIT) from None
+    former = {
+        each: signal.signal(each, step.ask_to_stop) for each in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield step
+    except Stopped:
+        _say("stopped")
+        raise SystemExit(STOPPED_EXIT) from None
+    except Exception as error:
+        raise SystemExit(_record_failure(step, error)) from error
+    finally:
+        step.close()
+        for each, handler in former.items():
+            signal.signal(each, handler)
+
+
+def now() -> float:
+    """Seconds of the monotonic clock that all processes of one boot share."""
+    return time.monotonic()
+
+
+def _record_failure(step: RunningStep, error: Exception) -> int:
+    """Journal and print why the step gives up; returns its exit code."""
+    code = FAILED_EXIT
+    if isinstance(error, Problem):
+        text = str(error)
+    elif is_out_of_memory(error):
+        text, code = f"out of memory: {_one_line(error)}", OUT_OF_MEMORY_EXIT
+    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        text = f"disk full: {error.filename or step.folder.path} could not be written"
+    else:
+        text = f"{type(error).__name__}: {_one_line(error)}"
+        traceback.print_exception(error)
+    with suppress(OSError):  # the disk may be what failed
+        step.event(Failure(now(), step.name, text))
+    _say(text)
+    return code
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """True where an allocation failed, in Python or in a native library."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY_WORDS)
+
+
+def _append(journal: JournalWriter, record: Record) -> None:
+    try:
+        journal.append(record)
+    except OSError as error:
+        error.filename = str(journal.path)
+        raise
+
+
+def _die_with_the_supervisor() -> None:
+    """Have the kernel send SIGTERM when the parent dies: nobody would watch this run then.
+
+    The kernel means the parent's thread that started us; a supervisor starts runners from its main
+    thread.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _be_the_first_to_go() -> None:
+    """Offer this process, not the supervisor, to the kernel when memory runs out."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _say(message: object) -> None:
+    print(message, file=sys.stderr, flush=True)  # noqa: T201 - the run's log is stderr
