@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from edgelab.catalogue import shipped_profiles
 from edgelab.schema import SchemaProblem
 from runners.datasets import shapes
+from runners.datasets.scene import draw
 from runners.datasets.shapes import SPLITS, CocoFile, ShapesProfile, Split
 
 SHIPPED = shipped_profiles() / "datasets" / "shapes.toml"
@@ -50,7 +51,7 @@ def small(small_file: Path) -> ShapesProfile:
 
 
 def pixel_hash(profile: ShapesProfile, split: Split, index: int) -> str:
-    image, _ = shapes.draw_image(profile.drawing, split, index)
+    image, _ = shapes.draw_image(profile, split, index)
     return hashlib.sha256(image.tobytes()).hexdigest()
 
 
@@ -69,14 +70,14 @@ def file_hashes(folder: Path) -> dict[str, str]:
 def test_shipped_profile_is_what_the_quick_benchmark_needs(shipped: ShapesProfile) -> None:
     assert shipped.default_split in SPLITS
     assert shipped.calibration_split in SPLITS
-    assert shipped.drawing.max_objects == 8
-    assert shipped.drawing.images.test >= 300
+    assert shipped.scene.max_objects == 8
+    assert shipped.images.test >= 300
 
 
 def test_same_seed_gives_the_same_files(small: ShapesProfile, tmp_path: Path) -> None:
     first = shapes.generate(small, "val", tmp_path / "first")
     second = shapes.generate(small, "val", tmp_path / "second")
-    assert len(file_hashes(first)) == small.drawing.images.val + 1
+    assert len(file_hashes(first)) == small.images.val + 1
     assert file_hashes(first) == file_hashes(second)
 
 
@@ -86,7 +87,7 @@ def test_every_image_differs_from_every_other(small: ShapesProfile) -> None:
 
 
 def test_another_seed_gives_other_images(small: ShapesProfile) -> None:
-    other = replace(small, drawing=replace(small.drawing, seed=small.drawing.seed + 1))
+    other = replace(small, scene=replace(small.scene, seed=small.scene.seed + 1))
     assert pixel_hash(small, "test", 0) != pixel_hash(other, "test", 0)
 
 
@@ -94,7 +95,7 @@ def test_written_images_are_the_drawn_ones(small: ShapesProfile, tmp_path: Path)
     folder = shapes.generate(small, "test", tmp_path)
     for entry in read_coco(folder).images:
         written = cv2.imread(str(folder / "images" / entry.file_name), cv2.IMREAD_UNCHANGED)
-        drawn, _ = shapes.draw_image(small.drawing, "test", entry.id)
+        drawn, _ = shapes.draw_image(small, "test", entry.id)
         assert written is not None
         assert written.shape == (entry.height, entry.width, 3)
         assert np.array_equal(written, drawn)
@@ -103,9 +104,9 @@ def test_written_images_are_the_drawn_ones(small: ShapesProfile, tmp_path: Path)
 def test_annotations_are_valid_coco(small: ShapesProfile, tmp_path: Path) -> None:
     folder = shapes.generate(small, "train", tmp_path)
     coco = read_coco(folder)
-    size = small.drawing.image_size
-    assert [category.name for category in coco.categories] == list(small.drawing.classes)
-    assert len(coco.images) == small.drawing.images.train
+    size = small.scene.image_size
+    assert [category.name for category in coco.categories] == list(small.scene.classes)
+    assert len(coco.images) == small.images.train
     assert len({item.id for item in coco.annotations}) == len(coco.annotations) > 0
     assert {item.image_id for item in coco.annotations} <= {image.id for image in coco.images}
     for item in coco.annotations:
@@ -124,23 +125,23 @@ def test_annotations_are_valid_coco(small: ShapesProfile, tmp_path: Path) -> Non
 def test_objects_are_few_enough_and_hardly_overlap(
     shipped: ShapesProfile, split: Split, index: int, limit: int
 ) -> None:
-    drawing = replace(shipped.drawing, max_objects=limit)
-    _, objects = shapes.draw_image(drawing, split, index)
+    scene = replace(shipped.scene, max_objects=limit)
+    _, objects = shapes.draw_image(replace(shipped, scene=scene), split, index)
     assert len(objects) <= limit
     for one, other in combinations(objects, 2):
         (l1, t1, r1, b1), (l2, t2, r2, b2) = one.box, other.box
         common = max(0.0, min(r1, r2) - max(l1, l2)) * max(0.0, min(b1, b2) - max(t1, t2))
         smaller = min((r1 - l1) * (b1 - t1), (r2 - l2) * (b2 - t2))
-        assert common <= drawing.max_overlap * smaller
+        assert common <= scene.max_overlap * smaller
 
 
 def test_boxes_fit_the_pixels_of_their_objects(shipped: ShapesProfile) -> None:
     """Without noise, an image differs inside the box only from the same one without its object."""
-    drawing = replace(shipped.drawing, noise=(0.0, 0.0), max_objects=1)
+    scene = replace(shipped.scene, noise=(0.0, 0.0), max_objects=1)
     offsets = []
     for index in range(60):
-        image, objects = shapes.draw_image(drawing, "test", index)
-        background, _ = shapes.draw_image(replace(drawing, max_objects=0), "test", index)
+        image, objects = draw(scene, index)
+        background, _ = draw(replace(scene, max_objects=0), index)
         change = np.abs(image.astype(float) - background).max(axis=2)
         assert bool(objects) == bool(change.any())
         for drawn in objects:
@@ -154,17 +155,17 @@ def test_boxes_fit_the_pixels_of_their_objects(shipped: ShapesProfile) -> None:
 
 
 def test_objects_stand_out(shipped: ShapesProfile) -> None:
-    drawing = replace(shipped.drawing, noise=(0.0, 0.0), max_objects=1)
+    scene = replace(shipped.scene, noise=(0.0, 0.0), max_objects=1)
     seen = 0
     for index in range(20):
-        image, objects = shapes.draw_image(drawing, "test", index)
-        background, _ = shapes.draw_image(replace(drawing, max_objects=0), "test", index)
+        image, objects = draw(scene, index)
+        background, _ = draw(replace(scene, max_objects=0), index)
         for drawn in objects:
             x, y = drawn.outline.mean(axis=0).astype(int)
             mask = np.zeros(image.shape[:2], np.uint8)
             cv2.fillPoly(mask, [np.round(drawn.outline - 0.5).astype(np.int32)], 255)
             below = np.array(cv2.mean(background, mask)[:3])
-            assert np.linalg.norm(image[y, x] - below) > 0.9 * drawing.min_contrast
+            assert np.linalg.norm(image[y, x] - below) > 0.9 * scene.min_contrast
             seen += 1
     assert seen >= 5
 
@@ -198,6 +199,7 @@ KILLED_AT_THE_THIRD_IMAGE = """
 import os, signal, sys
 from pathlib import Path
 from runners.datasets import shapes
+from runners.datasets.scene import draw
 
 def kill(done, total):
     if done == 3:
@@ -239,7 +241,7 @@ def test_changed_parameters_make_a_new_folder(
 ) -> None:
     folders = {shapes.ensure_split(small, "val", tmp_path).parent}
     for change in ({"seed": 1}, {"noise": (0.0, 1.0)}, {"max_objects": 2}):
-        changed = replace(small, drawing=replace(small.drawing, **change))
+        changed = replace(small, scene=replace(small.scene, **change))
         folders.add(shapes.ensure_split(changed, "val", tmp_path).parent)
     monkeypatch.setattr(shapes, "GENERATOR_VERSION", shapes.GENERATOR_VERSION + 1)
     folders.add(shapes.ensure_split(small, "val", tmp_path).parent)
@@ -254,15 +256,17 @@ def test_a_new_title_keeps_the_folder(small: ShapesProfile, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("line", "broken", "key", "expected"),
     [
-        ("seed = 20260611", 'seed = "one"', "drawing.seed = 'one'", "expected `int`"),
-        ("max_overlap = 0.3", "max_overlap = 2", "drawing.max_overlap = 2", "< 1.0"),
-        ("val = 200", "val = 0", "drawing.images.val = 0", ">= 1"),
-        ("val = 200", "", "drawing.images", "missing required field `val`"),
+        ("seed = 20260611", 'seed = "one"', "scene.seed = 'one'", "expected `int`"),
+        ("max_overlap = 0.3", "max_overlap = 2", "scene.max_overlap = 2", "< 1.0"),
+        ("val = 200", "val = 0", "images.val = 0", ">= 1"),
+        ("val = 200", "", "images", "missing required field `val`"),
         ('"triangle"', '"heptagon"', "classes[1] = 'heptagon'", "invalid enum value"),
-        ('"triangle"', '"circle"', "drawing", "each shape once"),
-        ("[14, 52]", "[14, 152]", "drawing", "at most half of `image_size`"),
+        ('"triangle"', '"circle"', "scene", "each shape once"),
+        ("[14, 52]", "[14, 152]", "scene", "at most half of `image_size`"),
+        ("[1, 12]", "[12, 1]", "scene", "`noise` to rise"),
+        ('default_split = "test"', 'default_split = "exam"', "default_split = 'exam'", "enum"),
         ("schema_version = 1", "schema_version = 2", "schema_version = 2", "<= 1"),
-        ("max_objects = 8", "most_objects = 8", "drawing", "most_objects"),
+        ("max_objects = 8", "most_objects = 8", "scene", "most_objects"),
     ],
 )
 def test_a_broken_profile_names_file_key_and_remedy(

@@ -33,10 +33,10 @@ needs_train_extra = pytest.mark.skipif(
 def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shipped = shapes.read_profile(shipped_profiles() / "datasets" / "shapes.toml")
     counts = ImageCounts(train=8, calibration=1, val=4, test=4)
-    drawing = replace(shipped.drawing, image_size=64, object_size=(14, 24), images=counts)
+    scene = replace(shipped.scene, image_size=64, object_size=(14, 24))
     folder = tmp_path_factory.mktemp("dataset")
     for split in shapes.SPLITS:
-        shapes.generate(replace(shipped, drawing=drawing), split, folder)
+        shapes.generate(replace(shipped, scene=scene, images=counts), split, folder)
     return folder
 
 
