@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -41,12 +42,11 @@ class JournalWriter:
         line = self._encoder.encode(record) + b"\n"
         start = os.fstat(self._descriptor).st_size
         try:
-            written = os.write(self._descriptor, line)
-            if written < len(line):
-                # The file system took a part: ask again for the rest, to learn the reason.
-                os.write(self._descriptor, line[written:])
+            while line:  # a file system may take a part: ask again, to learn the reason
+                line = line[os.write(self._descriptor, line) :]
         except OSError:
-            os.ftruncate(self._descriptor, start)
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, start)
             raise
 
     def sync(self) -> None:

@@ -16,6 +16,7 @@ from edgelab.queue import enqueue, next_number, queued
 from edgelab.reader import LiveRun
 from edgelab.record import RunRecord
 from edgelab.run_folder import RunFolder
+from edgelab.schema import SchemaProblem
 from edgelab.spec import SPEC_VERSION, RunSpec, Settings
 from edgelab.store import Store, read_record
 from edgelab.supervisor import settle_queue
@@ -66,7 +67,7 @@ class Lab:
 
     def active(self) -> list[RunFolder]:
         """Runs that are waiting or running, first in line first."""
-        return [folder for folder in queued(self.home) if folder.spec_file.exists()]
+        return [folder for folder in queued(self.home) if _readable(folder)]
 
     def runs(self) -> list[RunRecord]:
         """Every run, newest first; those that are not over as far as they have come."""
@@ -136,6 +137,14 @@ class Lab:
             raise Problem("there is no run yet: try edgelab run quick")
         newest = max(runs, key=lambda record: record.spec.number)
         return self.folder(newest.spec.id)
+
+
+def _readable(folder: RunFolder) -> bool:
+    try:
+        folder.read_spec()
+    except SchemaProblem:
+        return False
+    return True
 
 
 def _so_far(folder: RunFolder) -> RunRecord:

@@ -16,7 +16,7 @@ from tinydb import TinyDB
 from tinydb.storages import Storage
 from tinydb.table import Document, Table
 
-from edgelab.durable import locked, replace_file
+from edgelab.durable import locked, remove_leftovers, replace_file
 from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.record import RunRecord
@@ -100,6 +100,11 @@ class Store:
         """Make the index anew from the run folders; returns what could not be read, a line each."""
         with locked(self._home.index_lock):
             return self._rebuild_locked()
+
+    def sweep(self) -> None:
+        """Remove what writers that were killed in mid-write left beside the index."""
+        with locked(self._home.index_lock):
+            remove_leftovers(self._home.index)
 
     def stamp(self) -> tuple[int, int]:
         """Changes whenever the index does: (inode, modification time in ns), (0, 0) without one."""

@@ -27,6 +27,7 @@ from edgelab.run_folder import RunFolder
 from edgelab.runner_process import RunnerProcess, end_orphan
 from edgelab.spec import RunSpec
 from edgelab.steps import Step, steps_of
+from edgelab.store import Store
 from edgelab.telemetry import Board, ProcessTree
 
 log = logging.getLogger("edgelab.supervisor")
@@ -219,10 +220,12 @@ def main() -> None:
         with try_locked(home.supervisor_lock) as mine:
             if not mine:
                 return
-            _drain(home, terminated)
+            drain(home, terminated)
 
 
-def _drain(home: Home, terminated: Flag) -> None:
+def drain(home: Home, terminated: Flag) -> None:
+    """Run everything that waits, first in line first; the supervisor lock must be held."""
+    Store(home).sweep()
     settle_queue(home)
     while (waiting := queued(home)) and not terminated:
         folder = waiting[0]
