@@ -11,7 +11,6 @@ from typing import get_args
 from edgelab.catalogue import Catalogue, DatasetProfile, Entry, GeneratedDataset, LocalDataset
 from edgelab.home import Home
 from edgelab.problem import Problem
-from edgelab.schema import read_toml
 from edgelab.spec import DetectSettings
 from runners.datasets import shapes
 from runners.datasets.coco import read_coco
@@ -104,7 +103,7 @@ def _at_path(
 def _generated(
     name: str, file: Path, profile: GeneratedDataset, home: Home, on_image: OnImage
 ) -> Source:
-    drawn = read_toml(file, shapes.ShapesProfile)
+    drawn = shapes.read_profile(file)
 
     def read(split: str | None) -> Dataset:
         wanted = next((each for each in shapes.SPLITS if each == split), None)
