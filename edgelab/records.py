@@ -14,7 +14,7 @@ monotonic clock, which all processes of one boot share and which no wall-clock j
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -286,4 +286,36 @@ class Sample(Record, frozen=True):
     supervisor_cpu: float | None = None
 
 
-TelemetryLine = Header | Sample
+class PowerSource(Record, frozen=True):
+    """Where watts come from; written once before the first reading of the source.
+
+    `method`: how they are known: "measured" (an instrument), "counter" (a chip's own energy
+    counter), "estimated" (a model), "manual" (an imported file). `scope`: what they cover: "board
+    input", "wall", "battery", "rails", "package". `accuracy`: relative standard uncertainty.
+    """
+
+    t: float
+    source: str
+    method: Literal["measured", "counter", "estimated", "manual"]
+    scope: Literal["board input", "wall", "battery", "rails", "package"]
+    accuracy: float
+    period_s: float = 1.0
+
+
+class PowerReading(Record, frozen=True):
+    """One reading of one power source: watts now, or joules since the source was opened."""
+
+    t: float
+    source: str
+    watts: float | None = None
+    joules: float | None = None
+
+
+class BaselineEnded(Record, frozen=True):
+    """The idle baseline, begun at `since`, is over: nothing of the run was at work in between."""
+
+    t: float
+    since: float
+
+
+TelemetryLine = Header | Sample | PowerSource | PowerReading | BaselineEnded
