@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import itertools
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from edgelab.problem import Problem
 from edgelab.records import DetectedItem, ModelFacts, PassEnded, PassStarted, StageTimes
 from edgelab.spec import Precision, Scenario
-from runners.detections import Detections, NotFinite, Selection, counts_by_class
+from runners.detections import Detections, NotFinite, Selection
 from runners.detector import Detector
 from runners.images import ImageProblem, read_image
 from runners.letterbox import Fit, Letterbox
@@ -185,7 +185,7 @@ class Pass:
             repetition=ready.repetition,
             times=times,
             truth=ready.image.truth,
-            counts=tuple(self._counts(found.above(each)) for each in self.settings.thresholds),
+            counts=tuple(self._counted(found.counts(each)) for each in self.settings.thresholds),
             detections=found.rows(),
         )
 
@@ -200,11 +200,11 @@ class Pass:
             error=problem,
         )
 
-    def _counts(self, found: Detections) -> dict[int, int]:
-        """Objects by counted class; classes that are not counted are left out."""
+    def _counted(self, found: Mapping[int, int]) -> dict[int, int]:
+        """From counts by class of the model to those by counted class; the others are left out."""
         to_counted = self.prepared.to_counted
         counts: dict[int, int] = {}
-        for model_class, count in counts_by_class(found.classes).items():
+        for model_class, count in found.items():
             counted = to_counted[model_class] if model_class < len(to_counted) else None
             if counted is not None:
                 counts[counted] = counts.get(counted, 0) + count

@@ -7,6 +7,7 @@ moving classes apart, at most `MAX_CANDIDATES` boxes before and `max_detections`
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ MAX_CANDIDATES = 30_000
 CLASS_OFFSET = np.float32(7680)
 """Boxes of different classes are moved this many px apart, so that they never overlap."""
 
-_BLOCK = 256
+_BLOCK = 128
 _END_TO_END_COLUMNS = 6
 
 
@@ -45,13 +46,13 @@ class Detections:
     scores: Floats
     classes: NDArray[np.intp]
 
-    def take(self, kept: Any) -> Detections:
-        """Those that `kept` (indices, mask or slice) selects."""
+    def take(self, kept: NDArray[np.intp]) -> Detections:
+        """Those with the given indices."""
         return Detections(self.boxes[kept], self.scores[kept], self.classes[kept])
 
-    def above(self, threshold: float) -> Detections:
-        """Those scored strictly above `threshold`, compared in the model's own float32."""
-        return self.take(self.scores > np.float32(threshold))
+    def counts(self, threshold: float) -> Counter[int]:
+        """How many of each class score strictly above `threshold`, compared in float32."""
+        return Counter(self.classes[self.scores > np.float32(threshold)].tolist())
 
     def rows(self) -> tuple[tuple[float, float, float, float, float, int], ...]:
         """Plain numbers to keep: boxes to 0.01 px, scores so exact that float32 comes back."""
@@ -110,12 +111,6 @@ def is_end_to_end(shape: Sequence[Any]) -> bool:
     return len(shape) == 3 and shape[-1] == _END_TO_END_COLUMNS
 
 
-def counts_by_class(classes: NDArray[np.intp]) -> dict[int, int]:
-    """How many there are of each class that occurs."""
-    values, counts = np.unique(classes, return_counts=True)
-    return dict(zip(values.tolist(), counts.tolist(), strict=True))
-
-
 def suppress(boxes: Floats, iou: float, limit: int) -> NDArray[np.intp]:
     """Greedy non-maximum suppression of boxes sorted by score, best first; returns kept indices.
 
@@ -144,19 +139,21 @@ def _survivors(boxes: Floats, iou: float) -> NDArray[np.intp]:
 
 def _overlaps(first: Floats, second: Floats, iou: float) -> NDArray[np.bool_]:
     """(n, m): which of `first` overlap which of `second` by more than `iou`, in float32."""
-    a, b = first[:, None], second[None]
-    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-    np.maximum(sides, np.float32(0), out=sides)
-    common = sides[..., 0] * sides[..., 1]
+    a, b = first.T[..., None], second.T[:, None]
+    common = _common_sides(a[0], a[2], b[0], b[2])
+    common *= _common_sides(a[1], a[3], b[1], b[3])
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
+    union -= common
     with np.errstate(invalid="ignore", divide="ignore"):  # two empty boxes: 0 / 0, no overlap
-        share = common / (_areas(first)[:, None] + _areas(second)[None] - common)
-    above: NDArray[np.bool_] = share > np.float32(iou)
+        common /= union
+    above: NDArray[np.bool_] = common > np.float32(iou)
     return above
 
 
-def _areas(boxes: Floats) -> Floats:
-    areas: Floats = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    return areas
+def _common_sides(low_a: Floats, high_a: Floats, low_b: Floats, high_b: Floats) -> Floats:
+    sides: Floats = np.minimum(high_a, high_b)
+    sides -= np.maximum(low_a, low_b)
+    return np.maximum(sides, np.float32(0), out=sides)
 
 
 def _corners(boxes: Floats) -> Floats:

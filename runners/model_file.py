@@ -62,10 +62,9 @@ class ModelFile:
     classes: int | None
 
     @property
-    def own_confidence(self) -> float | None:
-        """With suppression inside: the score under which the file itself drops detections."""
-        value = self.metadata.args.get("conf") if self.end_to_end else None
-        return float(value) if isinstance(value, (int, float)) else None
+    def suppresses(self) -> bool:
+        """True where suppression, with the confidence and IoU of the export, is in the file."""
+        return self.end_to_end and bool(self.metadata.args.get("nms"))
 
 
 def find_model(model: str, catalogue: Catalogue) -> tuple[str, Path, ModelProfile | None]:

@@ -18,7 +18,7 @@ from edgelab.catalogue import Catalogue
 from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.records import DatasetFacts
-from edgelab.spec import DetectSettings, Precision
+from edgelab.spec import Precision
 from edgelab.steps import PREPARE
 from runners.classes import ClassMap, map_classes
 from runners.converted import Converted, ConvertedModels, Recipe
@@ -65,7 +65,7 @@ def prepare(step: RunningStep, home: Home) -> None:
     _tell_dataset(step, dataset, classes)
     profile_iou = profile.iou if profile is not None else DEFAULT_IOU
     iou = settings.iou if settings.iou is not None else profile_iou
-    _tell_about_own_suppression(step, model, settings)
+    _tell_model(step, model)
     models = Converter(step, home, model, source, dataset).prepared_models()
     prepared = Prepared(
         version=PREPARED_VERSION,
@@ -197,17 +197,14 @@ def _tell_dataset(step: RunningStep, dataset: Dataset, classes: ClassMap) -> Non
     )
 
 
-def _tell_about_own_suppression(
-    step: RunningStep, model: ModelFile, settings: DetectSettings
-) -> None:
-    own = model.own_confidence
-    if own is not None and own > min(settings.thresholds):
+def _tell_model(step: RunningStep, model: ModelFile) -> None:
+    if model.suppresses:
         step.warning(
-            f"the model file itself drops detections scored under {own:g}: counts at lower "
-            "thresholds are those at its own"
+            "overlaps are suppressed inside the model file, with the IoU and the confidence of its "
+            "export: detections under that confidence (ultralytics' default is 0.25) never appear"
         )
-    if model.end_to_end and settings.iou is not None:
-        step.warning("the model file suppresses overlaps itself: the IoU asked for has no effect")
+    if model.end_to_end and step.spec.settings.iou is not None:
+        step.warning("the IoU asked for has no effect: the model file gives final detections")
 
 
 def _prepared_image(sample: Sample) -> PreparedImage:
