@@ -71,8 +71,6 @@ def to_integer(
             calibrate_method=CalibrationMethod.MinMax,
             nodes_to_exclude=decoding_nodes(prepared.graph),
         )
-        if not reader.done:
-            raise Problem("int8 needs calibration images, and none of them could be read")
         return onnx.load(target)
 
 
@@ -88,9 +86,13 @@ class CalibrationImages(CalibrationDataReader):  # type: ignore[misc]
         self._tensors = self._read(images, Letterbox(input_size))
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        """The next input of the model; None at the end."""
+        """The next input of the model; None at the end. Raises Problem where there was none."""
         tensor = next(self._tensors, None)
-        return None if tensor is None else {self._input_name: tensor}
+        if tensor is not None:
+            return {self._input_name: tensor}
+        if not self.done:
+            raise Problem("int8 needs calibration images, and none of them could be read")
+        return None
 
     def _read(self, images: Iterable[Path], letterbox: Letterbox) -> Iterator[NDArray[np.float32]]:
         for path in images:

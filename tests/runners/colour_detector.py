@@ -27,7 +27,6 @@ def build_detector(
     *,
     names: tuple[str, ...] | None = CLASSES,
     dtype: Any = np.float32,
-    opset: int = 17,
     dynamic: bool = False,
     metadata: dict[str, str] | None = None,
 ) -> Path:
@@ -76,7 +75,7 @@ def build_detector(
         [helper.make_tensor_value_info("output0", kind, [1, 7, cells])],
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
     properties = {"task": "detect", "stride": "8", **(metadata or {})}
     if names is not None:

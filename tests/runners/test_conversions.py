@@ -1,0 +1,218 @@
+"""FP16 and INT8 files: what they detect, what they execute, how they are kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+from edgelab.problem import Problem
+from edgelab.spec import Precision
+from runners.converted import ConvertedModels, Recipe, Sidecar
+from runners.detections import Selection
+from runners.detector import Detector
+from runners.images import read_image
+from runners.precision import count_formats, prove_executed
+from runners.quantise import CalibrationImages, decoding_nodes, to_half, to_integer
+from tests.runners.colour_detector import build_detector, some_cells, write_cells
+
+SIZE = (64, 64)
+NO_IMAGE = Path("/nowhere.png")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("images")
+    return [write_cells(folder / f"{seed}.png", some_cells(seed, 12)) for seed in range(12)]
+
+
+def counts(model: Path, images: list[Path], size: tuple[int, int] = SIZE) -> list[Counter[int]]:
+    detector = Detector(model, size, Selection(0.05, 0.7), threads=1)
+    return [detector(read_image(path)).counts(0.5) for path in images]
+
+
+def quantised(model: Path, images: list[Path], size: tuple[int, int] = SIZE) -> Path:
+    done: list[int] = []
+    made = to_integer(onnx.load(model), size, images, done.append)
+    assert done == list(range(1, len(images) + 1))
+    target = model.with_name("int8.onnx")
+    onnx.save(made, target)
+    return target
+
+
+def test_int8_detects_what_fp32_detects(colour_model: Path, images: list[Path]) -> None:
+    integer = quantised(colour_model, images[:6])
+    assert counts(integer, images[6:]) == counts(colour_model, images[6:])
+    assert all(sum(count.values()) == 12 for count in counts(integer, images[6:]))
+
+
+def test_int8_is_executed_in_integers(colour_model: Path, images: list[Path]) -> None:
+    full = prove_executed(colour_model)
+    integer = prove_executed(quantised(colour_model, images[:6]))
+    assert full.words == "100% fp32"
+    assert integer.integer >= 4  # three convolutions and the SiLU between them
+    assert integer.full < full.full
+    assert integer.weights["int8"] > 0
+    assert set(full.weights) == {"float32", "int64"}
+
+
+def test_int8_over_the_whole_graph_finds_nothing(tmp_path: Path) -> None:
+    """The fault that decoding in float avoids: 640 px and scores up to 1 share one 8-bit scale."""
+    side = 640
+    size = (side, side)
+    model = build_detector(tmp_path / "fp32.onnx", side)
+    images = [
+        write_cells(tmp_path / f"{seed}.png", some_cells(seed, 50, side), side) for seed in range(4)
+    ]
+    naive = tmp_path / "naive.onnx"
+    quantize_static(
+        str(model),
+        str(naive),
+        CalibrationImages("images", size, images[:2], lambda _: None),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
+    truth = counts(model, images[2:], size)
+    assert [sum(count.values()) for count in truth] == [50, 50]
+    assert counts(quantised(model, images[:2], size), images[2:], size) == truth
+    assert counts(naive, images[2:], size) == [{}, {}]
+
+
+def test_fp16_detects_alike_in_half_the_size(colour_model: Path, images: list[Path]) -> None:
+    half = colour_model.with_name("half.onnx")
+    onnx.save(to_half(onnx.load(colour_model)), half)
+    assert counts(half, images) == counts(colour_model, images)
+    stored = [tensor.data_type for tensor in onnx.load(half).graph.initializer]
+    assert TensorProto.FLOAT not in stored
+    assert TensorProto.FLOAT16 in stored
+
+
+def test_decoding_is_found_without_the_help_of_names(colour_model: Path) -> None:
+    graph = onnx.load(colour_model).graph
+    for index, node in enumerate(graph.node):
+        node.name = str(index)
+    chosen = set(decoding_nodes(graph))
+    kinds = Counter(node.op_type for node in graph.node if node.name in chosen)
+    assert kinds["Conv"] == 1  # the expected value of the focal loss is decoding
+    assert kinds["Sigmoid"] == 1  # that of the scores, not that of the SiLU
+    assert {"Softmax", "Concat", "Split", "Sub", "Div"} <= set(kinds)
+
+
+def test_unreadable_calibration_images_are_left_out(colour_model: Path, images: list[Path]) -> None:
+    done: list[int] = []
+    to_integer(onnx.load(colour_model), SIZE, [NO_IMAGE, images[0]], done.append)
+    assert done == [1]
+
+
+def test_int8_needs_images(colour_model: Path) -> None:
+    with pytest.raises(Problem, match="none of them could be read"):
+        to_integer(onnx.load(colour_model), SIZE, [NO_IMAGE], lambda _: None)
+
+
+def test_formats_are_counted_through_subgraphs_and_the_runtime_s_own_operators() -> None:
+    def value(name: str, kind: int) -> Any:
+        return helper.make_tensor_value_info(name, kind, [1])
+
+    inner = helper.make_graph(
+        [helper.make_node("Relu", ["half"], ["inner"])],
+        "i",
+        [],
+        [value("inner", TensorProto.FLOAT16)],
+    )
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], domain="com.microsoft.nchwc"),
+        helper.make_node("QuantizeLinear", ["a", "s", "z"], ["q"]),
+        helper.make_node("QLinearSigmoid", ["q", "s", "z"], ["r"], domain="com.microsoft"),
+        helper.make_node("Reshape", ["r", "shape"], ["moved"]),
+        helper.make_node("DequantizeLinear", ["moved", "s", "z"], ["b"]),
+        helper.make_node("Cast", ["b"], ["half"], to=TensorProto.FLOAT16),
+        helper.make_node("Sqrt", ["half"], ["root"]),
+        helper.make_node("Shape", ["b"], ["indices"]),
+        helper.make_node("Mul", ["indices", "indices"], ["squares"]),
+        helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=inner),
+    ]
+    weights = [
+        helper.make_tensor("w", TensorProto.FLOAT, [2], [0.0, 0.0]),
+        helper.make_tensor("s", TensorProto.FLOAT, [], [1.0]),
+        helper.make_tensor("z", TensorProto.UINT8, [], [0]),
+        helper.make_tensor("shape", TensorProto.INT64, [1], [1]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [value("x", TensorProto.FLOAT), value("c", TensorProto.BOOL)],
+        [value("y", TensorProto.FLOAT16)],
+        weights,
+    )
+    found = count_formats(graph)
+    assert (found.full, found.integer, found.casts, found.quantize) == (1, 1, 1, 2)
+    assert found.half == 4  # the root, the branching, and the node in each branch
+    assert found.weights == {"float32": 12, "int64": 8, "uint8": 1}
+
+
+class TestCache:
+    @pytest.fixture
+    def recipe(self, colour_model: Path) -> Recipe:
+        sha256 = hashlib.sha256(colour_model.read_bytes()).hexdigest()
+        return Recipe(sha256, Precision.FP16, SIZE)
+
+    def make(self, cache: ConvertedModels, recipe: Recipe, model: Path, made: list[int]) -> Path:
+        def convert() -> Any:
+            made.append(1)
+            return to_half(onnx.load(model))
+
+        return cache.get(recipe, "colours", convert).path
+
+    def test_a_second_run_finds_the_first_one_s_file(
+        self, tmp_path: Path, recipe: Recipe, colour_model: Path
+    ) -> None:
+        made: list[int] = []
+        cache = ConvertedModels(tmp_path / "converted")
+        first = self.make(cache, recipe, colour_model, made)
+        assert self.make(cache, recipe, colour_model, made) == first
+        assert made == [1]
+        sidecar = msgspec.json.decode(first.with_suffix(".json").read_bytes(), type=Sidecar)
+        assert sidecar.recipe == recipe
+        assert sidecar.size_bytes == first.stat().st_size
+
+    @pytest.mark.parametrize("suffix", [".onnx", ".json"])
+    @pytest.mark.parametrize("damage", ["cut", "gone", "changed"])
+    def test_a_damaged_entry_is_made_anew(
+        self, tmp_path: Path, recipe: Recipe, colour_model: Path, suffix: str, damage: str
+    ) -> None:
+        made: list[int] = []
+        cache = ConvertedModels(tmp_path / "converted")
+        first = self.make(cache, recipe, colour_model, made)
+        whole = first.read_bytes()
+        victim = first.with_suffix(suffix)
+        data = victim.read_bytes()
+        if damage == "gone":
+            victim.unlink()
+        else:
+            victim.write_bytes(data[:-9] if damage == "cut" else data.replace(b"0", b"1"))
+        assert self.make(cache, recipe, colour_model, made).read_bytes() == whole
+        assert made == [1, 1]
+
+    def test_everything_a_conversion_depends_on_is_in_the_key(self, recipe: Recipe) -> None:
+        others = [
+            msgspec.structs.replace(recipe, **change)
+            for change in (
+                {"source_sha256": "0" * 64},
+                {"precision": Precision.INT8},
+                {"input_size": (32, 32)},
+                {"calibration_sha256": "1" * 64},
+                {"calibration_images": 5},
+                {"method": 99},
+                {"runtime": "another"},
+            )
+        ]
+        assert len({recipe.key, *(other.key for other in others)}) == 8
