@@ -154,3 +154,14 @@ class PassTally:
 
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
+
+
+def count_error(item: Item, position: int) -> int | None:
+    """How far the counts of an image are off at a threshold, summed over its classes.
+
+    `position`: of the threshold in the spec. None without annotations or without a result.
+    """
+    if item.truth is None or position >= len(item.counts):
+        return None
+    counts, truth = item.counts[position], item.truth
+    return sum(abs(counts.get(key, 0) - truth.get(key, 0)) for key in counts.keys() | truth.keys())

@@ -1,0 +1,185 @@
+"""Every key of the console, once: bindings, footer, palette, help and docs/keys.md come from here.
+
+`python -m screens.actions` prints the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from textual.binding import Binding, BindingType
+
+
+class Place(StrEnum):
+    """Where a key works."""
+
+    EVERYWHERE = "Everywhere"
+    LAB = "Lab"
+    RUNS = "Runs"
+    RUN = "Run"
+    TABLE = "Lists and tables"
+    SETTINGS = "Settings"
+
+
+_KEY_NAMES = {"slash": "/", "question_mark": "?", "plus": "+", "minus": "-", "escape": "esc"}
+
+
+@dataclass(frozen=True)
+class Action:
+    """A key and what it does. `id` names the method `action_<id>`; `title` is the footer's word."""
+
+    key: str
+    id: str
+    title: str
+    help: str
+    place: Place
+    footer: bool = True
+    palette: bool = True
+
+    @property
+    def key_name(self) -> str:
+        """The key as it is printed."""
+        key = self.key.partition(",")[0]
+        return _KEY_NAMES.get(key, key)
+
+    def binding(self) -> Binding:
+        """The key as Textual wants it."""
+        return Binding(self.key, self.id, self.title, show=self.footer)
+
+
+def _at(
+    place: Place, *rows: tuple[str, str, str, str], footer: bool = True, palette: bool = True
+) -> tuple[Action, ...]:
+    return tuple(Action(*row, place, footer, palette) for row in rows)
+
+
+ACTIONS: tuple[Action, ...] = (
+    *_at(
+        Place.LAB,
+        ("b", "quick", "benchmark", "Run the quick benchmark: the embedded detector, all settled"),
+        ("r", "run", "run", "Run the chosen model on the chosen dataset with these settings"),
+        ("s", "stop", "stop", "Stop the run that is on, after asking"),
+        ("a", "runs", "all runs", "Show all runs"),
+        ("e", "export", "export", "Write the result table as CSV"),
+    ),
+    *_at(
+        Place.LAB,
+        ("1", "tab('setup')", "set-up", "Go to models, datasets and settings"),
+        ("2", "tab('live')", "live", "Go to the live panels (small terminals)"),
+        ("3", "tab('results')", "results", "Go to the result table"),
+        footer=False,
+    ),
+    Action("space", "mark", "mark", "Mark the run, or take the mark off", Place.RUNS),
+    *_at(
+        Place.RUNS,
+        ("slash", "filter", "filter", "Show only the runs that contain these words"),
+        ("o", "sort", "sort", "Sort by the next column"),
+        ("O", "reverse", "reverse", "Turn the order round"),
+        ("e", "export", "export", "Write the marked runs, or all that are shown, as CSV"),
+        ("d", "delete", "delete", "Delete the marked runs, or this one, after asking"),
+        ("s", "stop", "stop", "Stop this run, after asking"),
+        ("u", "unmark", "unmark", "Take all marks off"),
+    ),
+    Action("space", "play", "play", "Play the run back, or pause", Place.RUN),
+    *_at(
+        Place.RUN,
+        ("left", "seek(-1)", "back", "Go back a fiftieth of the run"),
+        ("right", "seek(1)", "on", "Go on a fiftieth of the run"),
+        ("home", "seek_start", "start", "Go to the start of the run"),
+        ("end", "seek_end", "end", "Go to the end of the run"),
+        footer=False,
+    ),
+    *_at(
+        Place.RUN,
+        ("minus", "slower", "slower", "Play at half the speed (down to x0.5)"),
+        ("plus,equals_sign", "faster", "faster", "Play at twice the speed (up to x16)"),
+        footer=False,
+    ),
+    *_at(
+        Place.RUN,
+        ("1", "tab('live')", "live", "Show the live panels (small terminals)"),
+        ("2", "tab('charts')", "charts", "Show latency over time and its histogram"),
+        ("3", "tab('items')", "items", "Show the images, worst first"),
+        ("4", "tab('facts')", "facts", "Show settings, environment, hashes, executed precision"),
+        ("5", "tab('log')", "log", "Show the last lines that the runner printed"),
+        footer=False,
+    ),
+    *_at(
+        Place.RUN,
+        ("slash", "filter", "filter", "Show only the images that contain these words"),
+        ("o", "sort", "sort", "Sort the images by the next column"),
+        ("O", "reverse", "reverse", "Turn the order of the images round"),
+        ("n", "threshold", "threshold", "Count the images' errors at the next threshold"),
+        ("e", "export", "export", "Write one row an image as CSV"),
+        ("s", "stop", "stop", "Stop this run, after asking"),
+    ),
+    *_at(
+        Place.SETTINGS,
+        ("left,minus", "step(-1)", "less", "The next smaller value, or the other choice"),
+        ("right,plus,space", "step(1)", "more", "The next larger value, or the other choice"),
+        ("enter", "edit", "type", "Type the value"),
+        footer=False,
+        palette=False,
+    ),
+    *_at(
+        Place.TABLE,
+        ("up,k", "cursor(-1)", "up", "One row up"),
+        ("down,j", "cursor(1)", "down", "One row down"),
+        ("pageup", "page(-1)", "page up", "One page up"),
+        ("pagedown", "page(1)", "page down", "One page down"),
+        ("home", "first", "first", "The first row"),
+        ("end", "last", "last", "The last row"),
+        ("left", "columns(-1)", "columns left", "Columns to the left, where there are more"),
+        ("right", "columns(1)", "columns right", "Columns to the right, where there are more"),
+        ("enter", "choose", "open", "Open the row: a run, or start the chosen combination"),
+        footer=False,
+        palette=False,
+    ),
+    *_at(
+        Place.EVERYWHERE,
+        ("l", "lab", "lab", "Back to the Lab"),
+        ("escape", "back", "back", "Back to the screen before"),
+        ("y", "copy", "copy", "Copy the selected row to the clipboard, also over SSH"),
+        ("Y", "copy_path", "copy path", "Copy the path of the CSV file written last"),
+        ("t", "theme", "theme", "Next colours: the terminal's own, dark, light"),
+        footer=False,
+    ),
+    Action("tab", "next_pane", "next pane", "Go to the next pane (shift+tab: back)",
+           Place.EVERYWHERE, footer=False, palette=False),
+    Action("ctrl+p", "command_palette", "palette", "Find any of these by name", Place.EVERYWHERE,
+           footer=False, palette=False),
+    Action("question_mark", "help", "help", "Show all keys", Place.EVERYWHERE),
+    Action("q", "quit", "quit", "Leave; with a run on, asks: detach, stop or stay",
+           Place.EVERYWHERE),
+)  # fmt: skip
+
+
+def at(place: Place) -> Iterator[Action]:
+    """The actions of a place, in the order of importance."""
+    return (action for action in ACTIONS if action.place is place)
+
+
+def bindings(place: Place) -> list[BindingType]:
+    """The keys of a screen, a widget or the app."""
+    return [action.binding() for action in at(place) if action.id != "next_pane"]
+
+
+def page() -> str:
+    """docs/keys.md."""
+    parts = [
+        "# Keys\n",
+        "Made from the action table of the console (`python -m screens.actions`); "
+        "the same table feeds footer, palette and help.\n",
+    ]
+    for place in Place:
+        parts.append(f"## {place}\n")
+        parts.append("| key | does |\n|---|---|")
+        parts.extend(f"| `{action.key_name}` | {action.help} |" for action in at(place))
+        parts.append("")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    print(page(), end="")  # noqa: T201

@@ -1,0 +1,255 @@
+"""The console: a thin app that watches the lab and hands what changed to its screens."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import App
+from textual.command import CommandPalette
+from textual.message import Message
+from textual.widgets import Input
+
+from edgelab.export import write_csv
+from edgelab.lab import Lab
+from edgelab.problem import Problem
+from edgelab.records import Sample
+from edgelab.run_folder import RunFolder
+from edgelab.spec import Settings
+from edgelab.telemetry import Board
+from screens.actions import Place, bindings
+from screens.base import ConsoleScreen
+from screens.dialogs import Leave, Leaving
+from screens.face import Face
+from screens.help import HelpScreen
+from screens.lab import LabScreen
+from screens.palette import ActionProvider
+from screens.themes import THEMES
+from screens.watch import Snapshot, Watch
+from screens.widgets.table import Table
+
+LOOK_PERIOD_S = 1.0
+"""Seconds between two looks at what others did to the lab."""
+
+
+class Console(App[None]):
+    """The Textual app of one lab.
+
+    `board` and `clock` give the gauges at rest and the times of files; tests replace them.
+    A hang-up simply ends this process: the run is the supervisor's, and goes on.
+    """
+
+    TITLE = "edgelab"
+    # Textual reads no stylesheet for the default screen: the Lab's is named here.
+    CSS_PATH: ClassVar = ["app.tcss", "lab.tcss"]
+    COMMANDS: ClassVar = {ActionProvider}
+    BINDINGS = bindings(Place.EVERYWHERE)
+    ENABLE_COMMAND_PALETTE = True
+
+    class Looked(Message):
+        """The lab was read."""
+
+        def __init__(self, snapshot: Snapshot) -> None:
+            super().__init__()
+            self.snapshot = snapshot
+
+    class Wrote(Message):
+        """A file was written."""
+
+        def __init__(self, path: Path, what: str) -> None:
+            super().__init__()
+            self.path = path
+            self.what = what
+
+    class Failed(Message):
+        """A worker met a Problem."""
+
+        def __init__(self, problem: str) -> None:
+            super().__init__()
+            self.problem = problem
+
+    def __init__(
+        self,
+        lab: Lab,
+        face: Face | None = None,
+        board: Callable[[], Sample] | None = None,
+        clock: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        super().__init__()
+        self.lab = lab
+        self.face = face or Face()
+        self.read_board = board or Board().sample
+        self.clock = clock
+        self.snapshot = Snapshot()
+        self.written: Path | None = None
+        self._watch = Watch(lab)
+        self.animation_level = "none"
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = os.environ.get("TEXTUAL_THEME", THEMES[0].name)
+        self.set_class(self.face.glyphs.ascii_only, "-ascii")
+
+    def get_default_screen(self) -> LabScreen:
+        """The Lab is where everything begins."""
+        return LabScreen(self.lab, self.face)
+
+    def on_mount(self) -> None:
+        """Paint first; then see to runs that nobody ended, and read the lab."""
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self.recover()
+        self.look()
+        self.set_interval(LOOK_PERIOD_S, self.look)
+
+    @work(thread=True, group="recover")
+    def recover(self) -> None:
+        """End what nobody ended, in a thread."""
+        try:
+            self.lab.recover()
+        except (Problem, OSError) as problem:
+            self.post_message(self.Failed(str(problem)))
+
+    def look(self) -> None:
+        """Read the lab where anything changed."""
+        if self._watch.moved():
+            self.read_lab()
+
+    @work(thread=True, exclusive=True, group="look")
+    def read_lab(self) -> None:
+        """Read the lab in a thread."""
+        try:
+            self.post_message(self.Looked(self._watch.read()))
+        except Problem as problem:
+            self.post_message(self.Failed(str(problem)))
+
+    @work(thread=True, group="submit")
+    def submit(self, settings: Settings, title: str) -> None:
+        """Queue a run in a thread."""
+        try:
+            self.lab.submit(settings, title)
+        except (Problem, OSError) as problem:
+            self.post_message(self.Failed(str(problem)))
+        self.call_from_thread(self.look)
+
+    @work(thread=True, group="stop")
+    def stop_run(self, folder: RunFolder) -> None:
+        """Ask a run to stop, in a thread."""
+        try:
+            self.lab.stop(folder)
+        except (Problem, OSError) as problem:
+            self.post_message(self.Failed(str(problem)))
+
+    @work(thread=True, group="export")
+    def export(self, name: str, text: Callable[[], str], what: str) -> None:
+        """Write a CSV file into the lab's exports, in a thread."""
+        path = self.lab.home.exports / f"{name}-{self.clock():%Y%m%d-%H%M%S}.csv"
+        try:
+            write_csv(path, text())
+        except (Problem, OSError) as problem:
+            self.post_message(self.Failed(str(problem)))
+        else:
+            self.post_message(self.Wrote(path, what))
+
+    @work(thread=True, group="delete")
+    def delete(self, folders: Sequence[RunFolder]) -> None:
+        """Remove runs, in a thread."""
+        for folder in folders:
+            try:
+                self.lab.delete(folder)
+            except (Problem, OSError) as problem:
+                self.post_message(self.Failed(str(problem)))
+        self.call_from_thread(self.look)
+
+    def say(self, text: str, bad: bool = False) -> None:
+        """A short notice; foreign text in it stays text."""
+        self.notify(
+            self.face.glyphs.text(text),
+            severity="error" if bad else "information",
+            markup=False,
+        )
+
+    @on(Looked)
+    def _share(self, event: Looked) -> None:
+        self.snapshot = event.snapshot
+        for screen in self.screen_stack:
+            if isinstance(screen, ConsoleScreen):
+                screen.take(event.snapshot)
+
+    @on(Wrote)
+    def _tell_written(self, event: Wrote) -> None:
+        self.written = event.path
+        self.say(f"{event.what} written to {event.path} (Y copies the path)")
+
+    @on(Failed)
+    def _tell_failed(self, event: Failed) -> None:
+        self.say(event.problem, bad=True)
+
+    @on(CommandPalette.Opened)
+    def _calm_palette(self) -> None:
+        self.screen.query_one(Input).cursor_blink = False
+
+    # Keys that work everywhere ---------------------------------------------------------------
+
+    def action_lab(self) -> None:
+        """Back to the Lab."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    async def action_back(self) -> None:
+        """Back to the screen before."""
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    def action_help(self) -> None:
+        """Show all keys."""
+        self.push_screen(HelpScreen(self.face))
+
+    def action_theme(self) -> None:
+        """The next colours."""
+        names = [theme.name for theme in THEMES]
+        at = names.index(self.theme) if self.theme in names else -1
+        self.theme = names[(at + 1) % len(names)]
+
+    def action_copy(self) -> None:
+        """Copy the selected row."""
+        if isinstance(self.focused, Table) and self.focused.row is not None:
+            self.copy_to_clipboard(self.focused.row_text())
+            self.say("the row is copied")
+        else:
+            self.say("nothing is selected")
+
+    def action_copy_path(self) -> None:
+        """Copy the path of the file that was written last."""
+        if self.written is None:
+            self.say("no file was written yet: e exports")
+        else:
+            self.copy_to_clipboard(str(self.written))
+            self.say("the path is copied")
+
+    async def action_quit(self) -> None:
+        """Leave; with a run on, ask what becomes of it."""
+        self.leave()
+
+    @work
+    async def leave(self) -> None:
+        """Ask where there is something to ask, then end."""
+        current = self.snapshot.current
+        if current is None:
+            self.exit()
+            return
+        choice = await self.push_screen_wait(Leave(self.face, current))
+        if choice is Leaving.STAY:
+            return
+        if choice is Leaving.STOP:
+            await self.stop_run(self.lab.folder(current.spec.id)).wait()
+        self.exit()
+
+
+def run_console(lab: Lab, ascii_only: bool, low_bandwidth: bool) -> None:
+    """Open the console of a lab on this terminal and stay until it is left."""
+    Console(lab, Face.of(ascii_only, low_bandwidth)).run()

@@ -1,0 +1,98 @@
+"""The rows of the model and dataset lists: profiles, whether they fit, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from edgelab import words
+from edgelab.catalogue import DatasetProfile, Entry, ModelProfile
+from edgelab.forecast import Fit, Forecast, forecast
+from edgelab.record import RunRecord
+from edgelab.records import Sample
+from edgelab.spec import Precision
+from screens.ink import Tone
+from screens.widgets.table import Column
+
+BROKEN = "broken"
+
+_FIT_TONES: dict[str, Tone] = {Fit.FITS.value: "good", Fit.TIGHT.value: "warn"}
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A model of the catalogue and its forecast; without one, `problem` says why."""
+
+    entry: Entry[ModelProfile]
+    forecast: Forecast | None
+    problem: str | None
+    free: int | None = None
+
+    @property
+    def mark(self) -> str:
+        """fits, tight, no, ? or broken."""
+        return self.forecast.fit.value if self.forecast else BROKEN
+
+    @property
+    def reason(self) -> str:
+        """What the mark rests on."""
+        if self.forecast is None:
+            return self.problem or ""
+        how = "measured" if self.forecast.source.startswith("measured") else "estimated"
+        need = f"{words.megabytes(self.forecast.peak_bytes)} MB {how}"
+        return need if self.free is None else f"{need}, {self.free / 1e9:.1f} GB free"
+
+
+def model_rows(
+    entries: Iterable[Entry[ModelProfile]],
+    precisions: Sequence[Precision],
+    board: Sample | None,
+    past: Sequence[RunRecord],
+) -> list[ModelRow]:
+    """Each model with the forecast of the chosen precision that needs most."""
+    free = _free(board)
+    return [_model_row(entry, precisions, free, past) for entry in entries]
+
+
+def _model_row(
+    entry: Entry[ModelProfile],
+    precisions: Sequence[Precision],
+    free: int | None,
+    past: Sequence[RunRecord],
+) -> ModelRow:
+    if entry.profile is None:
+        return ModelRow(entry, None, entry.problem)
+    path = entry.path.parent / entry.profile.file
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return ModelRow(entry, None, f"{path}: the model file is missing")
+    forecasts = [forecast(entry.name, p, size, free, past) for p in precisions]
+    worst = max(forecasts, key=lambda f: f.peak_bytes, default=None)
+    return ModelRow(entry, worst, None, free)
+
+
+def _free(board: Sample | None) -> int | None:
+    if board is None or board.memory_total is None or board.memory_used is None:
+        return None
+    return board.memory_total - board.memory_used
+
+
+MODEL_COLUMNS: tuple[Column[ModelRow], ...] = (
+    Column("model", lambda row: words.plain(row.entry.name), flex=True),
+    Column("fits", lambda row: row.mark, width=6, tone=lambda row: _FIT_TONES.get(row.mark, "bad")),
+)
+
+DATASET_COLUMNS: tuple[Column[Entry[DatasetProfile]], ...] = (
+    Column("dataset", lambda entry: words.plain(entry.name), flex=True),
+    Column(
+        "kind",
+        lambda entry: BROKEN if entry.profile is None else _kind(entry.profile),
+        width=9,
+        tone=lambda entry: "bad" if entry.profile is None else "label",
+    ),
+)
+
+
+def _kind(profile: DatasetProfile) -> str:
+    return str(profile.__struct_config__.tag)

@@ -1,0 +1,93 @@
+"""Columns of the tables that show runs and results."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from edgelab import words
+from edgelab.record import RunRecord
+from edgelab.results import SHOWN, ResultRow, rows_of
+from edgelab.results import Column as ResultColumn
+from edgelab.spec import DetectSettings
+from screens.widgets.live import outcome_tone
+from screens.widgets.table import Column
+
+
+def result_columns() -> tuple[Column[ResultRow], ...]:
+    """The run's number, then the shown columns of `edgelab.results`."""
+    number: Column[ResultRow] = Column(
+        "#", lambda row: str(row.run.spec.number), key=lambda row: row.run.spec.number, right=True
+    )
+    return (number, *(_result_column(column) for column in SHOWN))
+
+
+def result_identity(row: ResultRow) -> tuple[str, str, float | None]:
+    """What a result row is known by."""
+    threshold = row.counts.threshold if row.counts else None
+    return (row.run.spec.id, row.summary.precision.value, threshold)
+
+
+def _result_column(column: ResultColumn) -> Column[ResultRow]:
+    is_outcome = column.name == "outcome"
+    return Column(
+        column.title or column.name,
+        column.text,
+        key=column.value,
+        right=column.show is not None,
+        tone=(lambda row: outcome_tone(row.summary.outcome)) if is_outcome else None,
+    )
+
+
+def best_p50(record: RunRecord) -> float | None:
+    """The least p50 of the run's passes, ms."""
+    known = [s.latency.p50_ms for s in record.passes if s.latency and s.latency.p50_ms is not None]
+    return min(known, default=None)
+
+
+def best_error(record: RunRecord) -> float | None:
+    """The least mean MAE of the run's rows."""
+    known = [c.mae_mean for _, _, c in rows_of(record) if c and c.mae_mean is not None]
+    return min(known, default=None)
+
+
+def _precisions(record: RunRecord) -> str:
+    return " ".join(precision.value for precision in record.spec.settings.precisions)
+
+
+def _when(record: RunRecord) -> str:
+    return f"{datetime.fromtimestamp(record.started or record.spec.created):%Y-%m-%d %H:%M}"
+
+
+def _settings(record: RunRecord) -> DetectSettings:
+    return record.spec.settings
+
+
+RUN_COLUMNS: tuple[Column[RunRecord], ...] = (
+    Column("#", lambda r: str(r.spec.number), key=lambda r: r.spec.number, right=True),
+    Column("started", _when, key=lambda r: r.started or r.spec.created),
+    Column(
+        "model", lambda r: words.plain(_settings(r).model, 28), key=lambda r: _settings(r).model
+    ),
+    Column(
+        "dataset",
+        lambda r: words.plain(_settings(r).dataset, 18),
+        key=lambda r: _settings(r).dataset,
+    ),
+    Column("precisions", _precisions, key=_precisions),
+    Column(
+        "outcome",
+        lambda r: r.outcome.value,
+        key=lambda r: r.outcome.value,
+        tone=lambda r: outcome_tone(r.outcome),
+    ),
+    Column(
+        "images",
+        lambda r: words.whole(r.dataset.images if r.dataset else None),
+        key=lambda r: r.dataset.images if r.dataset else None,
+        right=True,
+    ),
+    Column("took", lambda r: words.duration(r.duration_s), key=lambda r: r.duration_s, right=True),
+    Column("best p50", lambda r: words.milliseconds(best_p50(r)), key=best_p50, right=True),
+    Column("best MAE", lambda r: words.number(best_error(r)), key=best_error, right=True),
+    Column("id", lambda r: r.spec.id, key=lambda r: r.spec.id),
+)

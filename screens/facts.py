@@ -1,0 +1,127 @@
+"""The facts of a run as rows: everything that its figures depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from edgelab import words
+from edgelab.record import PassSummary, RunRecord
+from edgelab.run_folder import RunFolder
+from screens.widgets.table import Column
+
+_LOG_BYTES = 65536
+_LONG = 500
+
+
+class Fact(NamedTuple):
+    """A name and what is known under it; `number` keeps equal names apart."""
+
+    number: int
+    name: str
+    value: str
+
+
+FACT_COLUMNS: tuple[Column[Fact], ...] = (
+    Column("fact", lambda fact: words.plain(fact.name, 28), tone=lambda _: "label"),
+    Column("value", lambda fact: words.plain(fact.value, _LONG), flex=True),
+)
+
+LOG_COLUMNS: tuple[Column[Fact], ...] = (
+    Column("line", lambda fact: words.plain(fact.value, _LONG), flex=True),
+)
+
+
+def facts_of(record: RunRecord, folder: RunFolder) -> list[Fact]:
+    """All facts, the run's own first, then data, models, conditions, environment."""
+    pairs = [*_run(record, folder), *_data(record), *_passes(record), *_board(record)]
+    return [Fact(number, name, value) for number, (name, value) in enumerate(pairs) if value]
+
+
+def log_of(folder: RunFolder) -> list[Fact]:
+    """The last lines that the runner printed."""
+    try:
+        with folder.log.open("rb") as file:
+            file.seek(max(0, folder.log.stat().st_size - _LOG_BYTES))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return []
+    return [Fact(number, "", row) for number, row in enumerate(text.splitlines())]
+
+
+def _run(record: RunRecord, folder: RunFolder) -> Iterator[tuple[str, str]]:
+    spec = record.spec
+    yield "run", f"#{spec.number} {spec.id}"
+    yield "title", spec.title
+    yield "outcome", record.outcome.value
+    for row in record.reason.splitlines():
+        yield "reason", row
+    if record.started is not None:
+        yield "started", f"{datetime.fromtimestamp(record.started):%Y-%m-%d %H:%M:%S}"
+    yield "took", words.duration(record.duration_s)
+    for warning in record.warnings:
+        yield "note", warning
+    if record.damaged_lines:
+        yield "damaged lines", str(record.damaged_lines)
+    yield "folder", str(folder.path)
+    for name, value in msgspec.to_builtins(spec.settings).items():
+        yield f"setting {name}", _value(value)
+
+
+def _data(record: RunRecord) -> Iterator[tuple[str, str]]:
+    facts = record.dataset
+    if facts is None:
+        return
+    yield "dataset", f"{facts.name}, {facts.split}: {facts.images} images"
+    yield "objects", str(facts.objects) if facts.objects is not None else "no annotations"
+    yield "classes", ", ".join(facts.classes)
+    yield "dataset sha256", facts.sha256
+
+
+def _passes(record: RunRecord) -> Iterator[tuple[str, str]]:
+    for summary in record.passes:
+        for name, value in _pass(summary):
+            yield f"{summary.precision.value} {name}", value
+
+
+def _pass(summary: PassSummary) -> Iterator[tuple[str, str]]:
+    yield "outcome", summary.outcome.value
+    for row in summary.reason.splitlines():
+        yield "reason", row
+    yield "executed", summary.executed.words if summary.executed else ""
+    yield "model", summary.model_name or ""
+    yield "model sha256", summary.model_sha256 or ""
+    yield "model size", _megabytes(summary.model_bytes)
+    yield "input", "{} x {} px".format(*summary.input_size) if summary.input_size else ""
+    yield "iou", "" if summary.iou is None else f"{summary.iou:g}"
+    yield "runtime", summary.runtime or ""
+    yield "load", "" if summary.load_s is None else words.duration(summary.load_s)
+    yield "peak memory", _megabytes(summary.peak_memory_bytes)
+    yield "unreadable", f"{summary.errors} images" if summary.errors else ""
+
+
+def _megabytes(count: int | None) -> str:
+    return "" if count is None else f"{words.megabytes(count)} MB"
+
+
+def _board(record: RunRecord) -> Iterator[tuple[str, str]]:
+    seen = record.conditions
+    if seen.cpu_mean is not None:
+        yield "cpu, mean", f"{seen.cpu_mean:.0f} %"
+    if seen.temperature_max is not None:
+        yield (
+            "temperature",
+            f"{seen.temperature_start:.1f} °C at the start, at most {seen.temperature_max:.1f}",
+        )
+    if seen.frequency_min_mhz is not None:
+        yield "lowest clock", f"{seen.frequency_min_mhz:.0f} MHz"
+    yield from record.environment.items()
+
+
+def _value(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return " ".join(_value(entry) for entry in value)
+    return "" if value is None else str(value)

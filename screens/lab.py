@@ -1,0 +1,294 @@
+"""The Lab: choose a model, a dataset and settings, run, and watch it live."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+
+from msgspec.structs import replace
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.message import Message
+
+from edgelab import words
+from edgelab.catalogue import Catalogue, DatasetProfile, Entry, ModelProfile
+from edgelab.export import results_csv
+from edgelab.forecast import Fit
+from edgelab.lab import Lab
+from edgelab.presets import quick
+from edgelab.problem import Problem
+from edgelab.reader import LiveRun
+from edgelab.record import RunRecord
+from edgelab.records import Sample
+from edgelab.results import ResultRow, table
+from edgelab.spec import DetectSettings
+from screens.actions import Place, bindings
+from screens.base import ConsoleScreen
+from screens.choice import DATASET_COLUMNS, MODEL_COLUMNS, ModelRow, model_rows
+from screens.columns import result_columns, result_identity
+from screens.dialogs import Ask
+from screens.face import Face
+from screens.ink import count
+from screens.run import RunScreen
+from screens.runs import RunsScreen
+from screens.settings import changed
+from screens.watch import Snapshot
+from screens.widgets.lines import KeyLine, StatusLine, TabLine
+from screens.widgets.live import LivePanels
+from screens.widgets.settings_table import SettingsTable
+from screens.widgets.table import Table
+
+TABS = (("setup", "set-up"), ("live", "live"), ("results", "results"))
+FIRST_VISIT = "Press b to run the quick benchmark: one key, no choices, a few minutes at most."
+NO_RUN = "No run is on. b runs the quick benchmark, r what is chosen at the left."
+NO_RESULT = "Results appear here, a row a precision and threshold, newest run first."
+_REST_S = 1.0
+_SETTLED_S = 2.0
+
+
+class LabScreen(ConsoleScreen):
+    """Models, datasets and settings at the left, the live panels, the results below."""
+
+    BINDINGS = bindings(Place.LAB)
+    AUTO_FOCUS = "#models"
+    place = Place.LAB
+
+    class Opened(Message):
+        """The journals of a run were read up to now."""
+
+        def __init__(self, live: LiveRun) -> None:
+            super().__init__()
+            self.live = live
+
+    def __init__(self, lab: Lab, face: Face) -> None:
+        super().__init__(face)
+        self.catalogue = Catalogue(lab.home)
+        self.settings, _ = quick()
+        self.live: LiveRun | None = None
+        self.panels = LivePanels(face)
+        self.models: Table[ModelRow] = Table(
+            MODEL_COLUMNS, lambda row: row.entry.name, face, "Model", "models", headed=False,
+            nothing="No model is known: put one under profiles/models.",
+        )  # fmt: skip
+        self.datasets: Table[Entry[DatasetProfile]] = Table(
+            DATASET_COLUMNS, lambda entry: entry.name, face, "Dataset", "datasets", headed=False,
+            nothing="No dataset is known: put one under profiles/datasets.",
+        )  # fmt: skip
+        self.results: Table[ResultRow] = Table(
+            result_columns(), result_identity, face, "Results", "results", pinned=4,
+            nothing=NO_RESULT,
+        )  # fmt: skip
+        self._models: list[Entry[ModelProfile]] = []
+        self._reading: Sample | None = None
+        self._passes_over = 0
+        self._rested_at = datetime.min
+
+    # Building ------------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        """All panes; the stylesheet folds them on small terminals."""
+        face = self.face
+        yield StatusLine(face, "Lab")
+        yield TabLine(face, TABS)
+        with Container(id="upper"):
+            with Container(id="setup"):
+                with Container(id="chosen"):
+                    yield self.models
+                    yield self.datasets
+                yield SettingsTable(self.settings, face)
+            yield self.panels
+        yield self.results
+        yield KeyLine(face, Place.LAB)
+
+    def on_mount(self) -> None:
+        """Begin at rest; what is slow comes after the first paint."""
+        self.set_class(True, "-tab-setup")
+        self._timer = self.set_interval(self.face.tick_s, self.tick, pause=True)
+        self.call_after_refresh(self._begin)
+        # The first reading is of our own start; the next one is of the board.
+        self.set_timer(_SETTLED_S, self.rest)
+
+    def _begin(self) -> None:
+        self.rest()
+        self._models = self.catalogue.models()
+        self.datasets.show(self.catalogue.datasets())
+        self._show_models()
+        self.models.select(self.settings.model)
+        self.datasets.select(self.settings.dataset)
+
+    # What the lab does -----------------------------------------------------------------------
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Runs came, went or ended."""
+        super().take(snapshot)
+        current = snapshot.current
+        if current is not None and self._is_free_for(current):
+            self.open(current)
+        self._show_results()
+        self._show_models()
+
+    def _is_free_for(self, run: RunRecord) -> bool:
+        """True where no other run is being watched, nor this one already."""
+        if self.live is None:
+            return True
+        return self.live.folder.id != run.spec.id and self.live.projection.outcome.over
+
+    @work(thread=True, exclusive=True, group="open")
+    def open(self, run: RunRecord) -> None:
+        """Read a run's journals up to now, in a thread: there may be 100,000 lines."""
+        live = LiveRun(self.console.lab.folder(run.spec.id), run.spec)
+        try:
+            live.advance()
+        except Problem as problem:
+            self.console.post_message(self.console.Failed(str(problem)))
+            return
+        self.post_message(self.Opened(live))
+
+    @on(Opened)
+    def _watch(self, event: Opened) -> None:
+        self.live = event.live
+        self._passes_over = 0
+        self.action_tab("live")
+        self._timer.resume()
+        self._draw()
+
+    def tick(self) -> None:
+        """Take in what the run wrote since the last tick."""
+        if self.live is not None and self.live.advance():
+            self._draw()
+
+    def _draw(self) -> None:
+        assert self.live is not None
+        run = self.live.projection
+        self.panels.follow(run)
+        over = sum(state.outcome.over for state in run.passes.values())
+        if over != self._passes_over:
+            self._passes_over = over
+            self._show_results()
+        if run.outcome.over:
+            self._timer.pause()
+            self.console.look()
+
+    def on_screen_suspend(self) -> None:
+        """Covered: nothing to draw."""
+        self._timer.pause()
+
+    def on_screen_resume(self) -> None:
+        """Back: catch up."""
+        super().on_screen_resume()
+        if self.live is not None and not self.live.projection.outcome.over:
+            self._timer.resume()
+            self.tick()
+
+    def on_key(self) -> None:
+        """At rest the gauges move only when somebody is there."""
+        if self.live is None or self.live.projection.outcome.over:
+            self.rest()
+
+    def rest(self) -> None:
+        """Read the board once, at most once a second."""
+        now = self.console.clock()
+        if self._reading is not None and (now - self._rested_at).total_seconds() < _REST_S:
+            return
+        self._rested_at = now
+        self._reading = self.console.read_board()
+        self.panels.board_pane.rest(self._reading, now)
+
+    # Showing ---------------------------------------------------------------------------------
+
+    def _show_results(self) -> None:
+        self.results.show(list(table(self._records())))
+
+    def _records(self) -> list[RunRecord]:
+        over = self.console.snapshot.over
+        if self.live is None or any(r.spec.id == self.live.folder.id for r in over):
+            return list(over)
+        record = self.live.projection.record()
+        done = tuple(summary for summary in record.passes if summary.outcome.over)
+        return [replace(record, passes=done), *over]
+
+    def _show_models(self) -> None:
+        rows = model_rows(
+            self._models, self.settings.precisions, self._reading, self.console.snapshot.over
+        )
+        self.models.show(rows)
+        self._explain_model()
+
+    # Keys --------------------------------------------------------------------------------------
+
+    @on(SettingsTable.Changed)
+    def _take_settings(self, event: SettingsTable.Changed) -> None:
+        self.settings = event.settings
+        self._show_models()
+
+    @on(Table.Chosen, "#models, #datasets")
+    def action_run(self) -> None:
+        """Run what is chosen."""
+        model, dataset = self.models.row, self.datasets.row
+        if model is None or dataset is None:
+            self.console.say("choose a model and a dataset first", bad=True)
+            return
+        problem = model.problem or dataset.problem
+        if problem is not None:
+            self.console.say(words.plain(problem, 300), bad=True)
+            return
+        settings = changed(self.settings, model=model.entry.name, dataset=dataset.name)
+        self._submit(settings, f"{model.entry.name} on {dataset.name}", model)
+
+    def _submit(self, settings: DetectSettings, title: str, model: ModelRow) -> None:
+        if model.forecast is None or model.forecast.fit is not Fit.NO:
+            self.console.submit(settings, title)
+            return
+
+        def go(sure: bool | None) -> None:
+            if sure:
+                self.console.submit(settings, title)
+
+        self.app.push_screen(
+            Ask(self.face, "It may not fit. Run it all the same?", model.reason), go
+        )
+
+    def action_quick(self) -> None:
+        """Run the quick benchmark."""
+        self.console.submit(*quick())
+
+    def action_stop(self) -> None:
+        """Stop the run that is on."""
+        self.ask_to_stop(self.console.snapshot.current)
+
+    def action_runs(self) -> None:
+        """Show all runs."""
+        self.app.push_screen(RunsScreen(self.face))
+
+    def action_export(self) -> None:
+        """Write the result table as CSV."""
+        records = self._records()
+        if not records:
+            self.console.say("there is no result yet")
+            return
+        self.console.export("results", partial(results_csv, records), count(len(records), "run"))
+
+    def action_tab(self, tab: str) -> None:
+        """Open a tab where the screen is folded; else go to the pane."""
+        for name, _ in TABS:
+            self.set_class(name == tab, f"-tab-{name}")
+        self.query_one(TabLine).open(tab)
+        target = {"setup": "#models", "results": "#results"}.get(tab)
+        if target is not None:
+            self.query_one(target).focus()
+
+    @on(Table.Chosen, "#results")
+    def _open_result(self) -> None:
+        row = self.results.row
+        if row is not None:
+            self.app.push_screen(RunScreen(self.face, row.run))
+
+    @on(Table.Moved, "#models")
+    def _explain_model(self) -> None:
+        row = self.models.row
+        if row is None:
+            return
+        self.models.caption(row.reason if row.problem is None else "")
+        hint = NO_RUN if self.console.snapshot.runs else FIRST_VISIT
+        self.panels.run_pane.suggest(words.plain(row.problem, 400) if row.problem else hint)

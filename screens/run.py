@@ -1,0 +1,287 @@
+"""One run: live while it is on, a replay when it is over; charts, items, facts, log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.message import Message
+
+from edgelab import words
+from edgelab.export import items_csv
+from edgelab.problem import Problem
+from edgelab.reader import LiveRun, Replay
+from edgelab.record import RunRecord
+from edgelab.records import Item
+from screens.actions import Place, bindings
+from screens.base import ConsoleScreen
+from screens.face import Face
+from screens.facts import FACT_COLUMNS, LOG_COLUMNS, Fact, facts_of, log_of
+from screens.ink import count
+from screens.items import ITEM_COLUMNS, item_identity, worst_first
+from screens.watch import Snapshot
+from screens.widgets.charts import HistogramPane, ReplayBar, TimelinePane
+from screens.widgets.filter_line import FilterLine
+from screens.widgets.lines import KeyLine, StatusLine, TabLine
+from screens.widgets.live import LivePanels
+from screens.widgets.table import Table
+
+TABS = (
+    ("live", "live"),
+    ("charts", "charts"),
+    ("items", "items"),
+    ("facts", "facts"),
+    ("log", "log"),
+)
+SLOWEST, FASTEST = 0.5, 16.0
+_SEEK_SHARE = 0.02
+
+
+class RunScreen(ConsoleScreen):
+    """The live panels above, one of four tabs below; folded on small terminals."""
+
+    CSS_PATH = "run.tcss"
+    BINDINGS = bindings(Place.RUN)
+    AUTO_FOCUS = ""
+    place = Place.RUN
+
+    class Loaded(Message):
+        """The journals were read; `facts` and `log` come along."""
+
+        def __init__(
+            self, source: LiveRun | Replay, record: RunRecord, facts: list[Fact], log: list[Fact]
+        ) -> None:
+            super().__init__()
+            self.source = source
+            self.record = record
+            self.facts = facts
+            self.log = log
+
+    def __init__(
+        self, face: Face, run: RunRecord, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(face)
+        self.record = run
+        self.source: LiveRun | Replay | None = None
+        self._monotonic = monotonic
+        self._threshold = len(run.spec.settings.thresholds) // 2
+
+    # Building ------------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        """All panes."""
+        face, spec = self.face, self.record.spec
+        yield StatusLine(face, f"Run #{spec.number} · {words.plain(spec.title, 60)}")
+        yield LivePanels(face)
+        yield ReplayBar(face)
+        yield TabLine(face, TABS)
+        with Container(id="charts"):
+            yield TimelinePane(face, "timeline")
+            yield HistogramPane(face, "histogram")
+        yield Table(
+            ITEM_COLUMNS, item_identity, face, "Items", "items",
+            nothing="Images are listed when the run is over.",
+        )  # fmt: skip
+        yield Table(FACT_COLUMNS, lambda f: f.number, face, "Facts", "facts", headed=False)
+        yield Table(
+            LOG_COLUMNS, lambda f: f.number, face, "Log", "log", headed=False, pinned=0,
+            nothing="The runner printed nothing.",
+        )  # fmt: skip
+        yield FilterLine(face)
+        yield KeyLine(face, Place.RUN)
+
+    def on_mount(self) -> None:
+        """Paint, then read."""
+        self._timer = self.set_interval(self.face.tick_s, self.tick, pause=True)
+        self.action_tab("live")
+        self.load()
+
+    @work(thread=True, exclusive=True, group="load")
+    def load(self) -> None:
+        """Read the run in a thread."""
+        lab, folder = self.console.lab, self.console.lab.folder(self.record.spec.id)
+        try:
+            record = lab.record(folder)
+            source: LiveRun | Replay
+            if folder.record.exists():
+                source = Replay(folder, monotonic=self._monotonic)
+                source.seek(source.length)
+            else:
+                source = LiveRun(folder)
+            source.advance()
+        except Problem as problem:
+            self.console.post_message(self.console.Failed(str(problem)))
+            return
+        self.post_message(self.Loaded(source, record, facts_of(record, folder), log_of(folder)))
+
+    @on(Loaded)
+    def _show(self, event: Loaded) -> None:
+        self.source, self.record = event.source, event.record
+        self.query_one("#facts", Table).show(event.facts)
+        log = self.query_one("#log", Table)
+        log.show(event.log)
+        log.action_last()
+        if isinstance(event.source, Replay):
+            self.query_one(TimelinePane).show(event.source)
+            self._show_items()
+        else:
+            self._timer.resume()
+        self._draw()
+
+    # Time --------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Show what is due."""
+        source = self.source
+        if source is None:
+            return
+        if source.advance() or isinstance(source, Replay):
+            self._draw()
+        if isinstance(source, Replay) and not source.playing:
+            self._timer.pause()
+        elif isinstance(source, LiveRun) and source.projection.outcome.over:
+            self._timer.pause()
+            self.console.look()
+
+    def take(self, snapshot: Snapshot) -> None:
+        """A live run that has got its record becomes a replay."""
+        super().take(snapshot)
+        ended = any(record.spec.id == self.record.spec.id for record in snapshot.over)
+        if ended and isinstance(self.source, LiveRun):
+            self.load()
+
+    def on_screen_suspend(self) -> None:
+        """Covered: nothing to draw."""
+        self._timer.pause()
+
+    def on_screen_resume(self) -> None:
+        """Back: go on."""
+        super().on_screen_resume()
+        live = isinstance(self.source, LiveRun) and not self.source.projection.outcome.over
+        if live or (isinstance(self.source, Replay) and self.source.playing):
+            self._timer.resume()
+
+    def _draw(self) -> None:
+        assert self.source is not None
+        run = self.source.projection
+        replay = self.source if isinstance(self.source, Replay) else None
+        self.query_one(LivePanels).follow(run)
+        self.query_one(ReplayBar).follow(replay)
+        if self.query_one("#charts").display:
+            self.query_one(TimelinePane).update()
+            self.query_one(HistogramPane).follow(run)
+
+    # Items -------------------------------------------------------------------------------------
+
+    def _show_items(self) -> None:
+        assert isinstance(self.source, Replay)
+        at = self._threshold
+        items = [record for record in self.source.records if isinstance(record, Item)]
+        rows = worst_first(items, at)
+        table = self.query_one("#items", Table)
+        threshold = self.record.spec.settings.thresholds[at]
+        table.title(f"Items · worst first · at threshold {threshold:g}")
+        table.show(rows)
+
+    # Keys --------------------------------------------------------------------------------------
+
+    def action_tab(self, tab: str) -> None:
+        """Open a tab. Unfolded, the live panels are always there and the charts stand for them."""
+        for name, _ in TABS:
+            self.set_class(name == tab, f"-tab-{name}")
+        self.query_one(TabLine).open(tab)
+        if tab in ("items", "facts", "log"):
+            self.query_one(f"#{tab}").focus()
+        else:
+            self.set_focus(None)
+        if self.source is not None:
+            self.call_after_refresh(self._draw)
+
+    def action_play(self) -> None:
+        """Play, or pause."""
+        if not isinstance(self.source, Replay):
+            self.console.say("the run is on: it can be replayed when it is over")
+            return
+        if self.source.playing:
+            self.source.pause()
+        else:
+            self.source.play()
+            self._timer.resume()
+        self.tick()
+
+    def action_seek(self, direction: int) -> None:
+        """Go back or on by a fiftieth of the run."""
+        if isinstance(self.source, Replay):
+            self._seek(self.source.position + direction * _SEEK_SHARE * self.source.length)
+
+    def action_seek_start(self) -> None:
+        """Go to the start."""
+        self._seek(0.0)
+
+    def action_seek_end(self) -> None:
+        """Go to the end."""
+        if isinstance(self.source, Replay):
+            self._seek(self.source.length)
+
+    def _seek(self, position: float) -> None:
+        if isinstance(self.source, Replay):
+            self.source.seek(position)
+            self.source.advance()
+            self._draw()
+
+    def action_slower(self) -> None:
+        """Half the speed."""
+        self._set_speed(0.5)
+
+    def action_faster(self) -> None:
+        """Twice the speed."""
+        self._set_speed(2.0)
+
+    def _set_speed(self, factor: float) -> None:
+        if isinstance(self.source, Replay):
+            self.source.speed = min(FASTEST, max(SLOWEST, self.source.speed * factor))
+            self._draw()
+
+    def action_threshold(self) -> None:
+        """Count errors at the next threshold."""
+        self._threshold = (self._threshold + 1) % len(self.record.spec.settings.thresholds)
+        if isinstance(self.source, Replay):
+            self._show_items()
+
+    def action_filter(self) -> None:
+        """Filter the images, or the table that is open."""
+        table = self._open_table()
+        if table is not None:
+            self.query_one(FilterLine).open(table)
+
+    def action_sort(self) -> None:
+        """Sort the open table by its next column."""
+        if (table := self._open_table()) is not None:
+            table.sort_next()
+
+    def action_reverse(self) -> None:
+        """Turn the order of the open table round."""
+        if (table := self._open_table()) is not None:
+            table.reverse()
+
+    def action_export(self) -> None:
+        """Write one row an image."""
+        folder = self.console.lab.folder(self.record.spec.id)
+        images = count(self.source.projection.done, "image") if self.source else "the images"
+        self.console.export(f"items-{folder.id}", partial(items_csv, [folder]), images)
+
+    def action_stop(self) -> None:
+        """Stop this run, after asking."""
+        self.ask_to_stop(self.record)
+
+    def _open_table(self) -> Table[Any] | None:
+        for table in self.query(Table):
+            if table.display:
+                return table
+        self.action_tab("items")
+        return self.query_one("#items", Table)

@@ -1,0 +1,116 @@
+"""All runs: filter, sort, mark, delete, export, open."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from textual import on
+from textual.app import ComposeResult
+
+from edgelab.export import results_csv
+from edgelab.record import RunRecord
+from screens.actions import Place, bindings
+from screens.base import ConsoleScreen
+from screens.columns import RUN_COLUMNS
+from screens.dialogs import Ask
+from screens.face import Face
+from screens.ink import count
+from screens.run import RunScreen
+from screens.watch import Snapshot
+from screens.widgets.filter_line import FilterLine
+from screens.widgets.lines import KeyLine, StatusLine
+from screens.widgets.table import Table
+
+
+class RunsScreen(ConsoleScreen):
+    """One table."""
+
+    CSS_PATH = "runs.tcss"
+    BINDINGS = bindings(Place.RUNS)
+    AUTO_FOCUS = "#runs"
+    place = Place.RUNS
+
+    def __init__(self, face: Face) -> None:
+        super().__init__(face)
+        self.table: Table[RunRecord] = Table(
+            RUN_COLUMNS,
+            lambda record: record.spec.id,
+            face,
+            "Runs",
+            "runs",
+            pinned=1,
+            nothing="There is no run yet: press l for the Lab, then b for the quick benchmark.",
+        )
+
+    def compose(self) -> ComposeResult:
+        """Table and filter."""
+        yield StatusLine(self.face, "Runs")
+        yield self.table
+        yield FilterLine(self.face)
+        yield KeyLine(self.face, Place.RUNS)
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Runs came, went or ended."""
+        super().take(snapshot)
+        self.table.show(snapshot.runs)
+
+    @on(Table.Chosen)
+    def _open(self) -> None:
+        if self.table.row is not None:
+            self.app.push_screen(RunScreen(self.face, self.table.row))
+
+    def action_filter(self) -> None:
+        """Type words to look for."""
+        self.query_one(FilterLine).open(self.table)
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        self.table.sort_next()
+
+    def action_reverse(self) -> None:
+        """Turn the order round."""
+        self.table.reverse()
+
+    def action_mark(self) -> None:
+        """Mark this run."""
+        self.table.toggle_mark()
+
+    def action_unmark(self) -> None:
+        """Take all marks off."""
+        self.table.unmark()
+
+    def action_export(self) -> None:
+        """Write the marked runs, or all that are shown."""
+        records = self.table.marked_rows or list(self.table.rows)
+        if not records:
+            self.console.say("there is no run to export")
+            return
+        self.console.export("runs", partial(results_csv, records), count(len(records), "run"))
+
+    def action_delete(self) -> None:
+        """Delete the marked runs, or this one, after asking."""
+        chosen = self.table.marked_rows or ([self.table.row] if self.table.row else [])
+        if not chosen:
+            return
+        unfinished = [record for record in chosen if not record.outcome.over]
+        if unfinished:
+            self.console.say(
+                f"run #{unfinished[0].spec.number} is not over: stop it first", bad=True
+            )
+            return
+        folders = [self.console.lab.folder(record.spec.id) for record in chosen]
+        numbers = ", ".join(f"#{record.spec.number}" for record in chosen[:8])
+        more = f" and {len(chosen) - 8} more" if len(chosen) > 8 else ""
+
+        def delete(sure: bool | None) -> None:
+            if sure:
+                self.console.delete(folders)
+
+        question = f"Delete {count(len(chosen), 'run')}: {numbers}{more}?"
+        self.app.push_screen(
+            Ask(self.face, question, "All that was recorded of it is lost."), delete
+        )
+
+    def action_stop(self) -> None:
+        """Stop this run, after asking."""
+        self.ask_to_stop(self.table.row)

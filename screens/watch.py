@@ -1,0 +1,83 @@
+"""What a console knows of its lab: which runs are on, which are over, and whether that changed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import msgspec
+
+from edgelab.lab import Lab
+from edgelab.problem import Problem
+from edgelab.projection import RunProjection
+from edgelab.record import RunRecord
+from edgelab.records import Outcome
+from edgelab.run_folder import RunFolder
+
+_Stamp = tuple[tuple[int, int], int]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The lab at one moment. `over`: newest first; `active`: first in line first."""
+
+    over: tuple[RunRecord, ...] = ()
+    active: tuple[RunRecord, ...] = ()
+
+    @property
+    def runs(self) -> tuple[RunRecord, ...]:
+        """All runs, newest first."""
+        return (*reversed(self.active), *self.over)
+
+    @property
+    def current(self) -> RunRecord | None:
+        """The run that is on, or next in line."""
+        return self.active[0] if self.active else None
+
+    @property
+    def state(self) -> str:
+        """What the lab does, in one phrase."""
+        current = self.current
+        if current is None:
+            return "no run on"
+        waiting = len(self.active) - 1
+        tail = f" · {waiting} waiting" if waiting else ""
+        return f"run #{current.spec.number} {current.outcome.value}{tail}"
+
+
+class Watch:
+    """Notices what any console or command line did to the lab, at the price of two stats."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._seen: _Stamp | None = None
+
+    def moved(self) -> bool:
+        """True when queue or index changed since the last call; also the first time."""
+        now = (self._lab.store.stamp(), _modified(str(self._lab.home.queue)))
+        moved, self._seen = now != self._seen, now
+        return moved
+
+    def read(self) -> Snapshot:
+        """Read the lab. Takes a while with many runs: call it from a worker."""
+        over = tuple(self._lab.store.all())
+        known = {record.spec.id for record in over}
+        active = [_so_far(folder) for folder in self._lab.active() if folder.id not in known]
+        return Snapshot(over, tuple(record for record in active if record is not None))
+
+
+def _so_far(folder: RunFolder) -> RunRecord | None:
+    """A run that is not over, from its spec alone: its journals are the live panels' business."""
+    try:
+        record = RunProjection(folder.read_spec()).record()
+    except Problem:
+        return None
+    outcome = Outcome.RUNNING if folder.life.exists() else Outcome.QUEUED
+    return msgspec.structs.replace(record, outcome=outcome)
+
+
+def _modified(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns  # noqa: PTH116 - called once a second
+    except FileNotFoundError:
+        return 0

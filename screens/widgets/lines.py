@@ -1,0 +1,88 @@
+"""The one-line widgets of every screen: where we are, which keys work, which tabs there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from screens.actions import Action, Place, at
+from screens.face import Face
+from screens.ink import BLANK, Ink, Line, label, line, spread, strong, width_of
+from screens.widgets.pane import Pane
+
+
+class StatusLine(Pane):
+    """The first line: the screen's name at the left, what the lab does at the right."""
+
+    def __init__(self, face: Face, place: str) -> None:
+        super().__init__(face)
+        self._place = place
+        self._state = "no run on"
+
+    def say(self, state: str, place: str | None = None) -> None:
+        """Show another state, or another name of the screen."""
+        self._state = state
+        self._place = place or self._place
+        self.update()
+
+    def draw(self) -> list[Line]:
+        """One line."""
+        left = (strong("edgelab"), label(" · "), Ink(self._place))
+        return [spread(left, (Ink(self._state, "label"),), self.content_size.width)]
+
+
+class KeyLine(Pane):
+    """The last line: the keys that matter here, as many as fit; help and quit always."""
+
+    def __init__(self, face: Face, *places: Place) -> None:
+        super().__init__(face)
+        own = [a for place in places for a in at(place) if a.footer]
+        self._own = list({action.key: action for action in own}.values())
+        self._always = [action for action in at(Place.EVERYWHERE) if action.footer]
+
+    def draw(self) -> list[Line]:
+        """One line."""
+        width = self.content_size.width
+        always = [ink for action in self._always for ink in _key(action)]
+        room = width - width_of(always) - 1
+        shown: list[Ink] = []
+        for action in self._own:
+            inks = _key(action)
+            if width_of(shown) + width_of(inks) > room:
+                break
+            shown += inks
+        return [spread(shown, always, width)]
+
+
+class TabLine(Pane):
+    """The tabs of a folded screen: number, name, and which one is open."""
+
+    def __init__(self, face: Face, tabs: Sequence[tuple[str, str]], first: int = 1) -> None:
+        super().__init__(face)
+        self._tabs = list(tabs)
+        self._first = first
+        self._open = tabs[0][0]
+
+    def open(self, tab: str) -> None:
+        """Show `tab` as the open one."""
+        self._open = tab
+        self.update()
+
+    def offer(self, tabs: Sequence[tuple[str, str]], first: int) -> None:
+        """Other tabs, counted from `first`."""
+        self._tabs, self._first = list(tabs), first
+        self.update()
+
+    def draw(self) -> list[Line]:
+        """One line."""
+        inks: list[Ink] = []
+        for number, (tab, name) in enumerate(self._tabs, self._first):
+            if tab == self._open:
+                inks.append(Ink(f"[{number} {name}]", "accent"))
+            else:
+                inks += [label(f" {number} "), Ink(f"{name} ")]
+            inks.append(Ink(" "))
+        return [line(*inks) if inks else BLANK]
+
+
+def _key(action: Action) -> tuple[Ink, ...]:
+    return (Ink(f" {action.key_name}", "accent"), Ink(f" {action.title} "))
