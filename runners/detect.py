@@ -29,6 +29,7 @@ from runners.detections import Detections, NotFinite, Selection
 from runners.detector import Detector
 from runners.images import ImageProblem, read_image
 from runners.letterbox import Fit, Letterbox
+from runners.memory import peak_memory_bytes
 from runners.prepared import Prepared, PreparedImage, read_prepared
 from runners.session import RUNTIME
 from runners.step import RunningStep, now, open_step
@@ -260,14 +261,6 @@ def _make_ready(index: int, image: PreparedImage, repetition: int, letterbox: Le
     return Ready(
         index, image, repetition, tensor, fit, _ms(decoded - started), _ms(ended - decoded)
     )
-
-
-def peak_memory_bytes() -> int:
-    """The most memory this process ever had resident (VmHWM), bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise OSError("/proc/self/status: no VmHWM")
 
 
 def _cycled(images: Sequence[PreparedImage], count: int) -> Iterator[PreparedImage]:

@@ -19,7 +19,7 @@ from edgelab.catalogue import Catalogue, ModelProfile
 from edgelab.problem import Problem
 from edgelab.spec import Precision
 from runners.detections import is_end_to_end
-from runners.session import open_session, session_options
+from runners.session import open_session, refusals_as_problems, session_options
 
 QUANTISING = frozenset({"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger"})
 
@@ -190,7 +190,8 @@ def _probe(path: Path, input_size: tuple[int, int]) -> tuple[int, ...]:
     session = open_session(path, session_options(threads=1))
     source = session.get_inputs()[0]
     dtype = np.float16 if "float16" in source.type else np.float32
-    outputs = session.run(None, {source.name: np.zeros((1, 3, *input_size), dtype)})
+    with refusals_as_problems(path):
+        outputs = session.run(None, {source.name: np.zeros((1, 3, *input_size), dtype)})
     if len(outputs) != 1:
         raise Problem(f"{path}: gives {len(outputs)} outputs, expected the one of a detector")
     return tuple(outputs[0].shape)

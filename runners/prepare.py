@@ -24,6 +24,7 @@ from runners.classes import ClassMap, map_classes
 from runners.converted import Converted, ConvertedModels, Recipe
 from runners.datasets.dataset import Dataset, Sample
 from runners.datasets.source import Source, open_source
+from runners.memory import is_out_of_memory
 from runners.model_file import ModelFile, find_model, load_graph, read_model
 from runners.precision import prove_executed
 from runners.prepared import (
@@ -34,7 +35,7 @@ from runners.prepared import (
     write_prepared,
 )
 from runners.quantise import to_half, to_integer
-from runners.step import RunningStep, is_out_of_memory, now, open_step
+from runners.step import RunningStep, now, open_step
 
 DEFAULT_IOU = 0.7
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
 
 from edgelab.problem import Problem
+from runners.memory import is_out_of_memory
 
 RUNTIME = f"onnxruntime {onnxruntime.__version__} CPU"
 
@@ -27,22 +30,23 @@ def session_options(threads: int) -> Any:
 
 def open_session(model: Path, options: Any) -> Any:
     """Load `model` for the CPU; raises Problem where ONNX Runtime does not take the file."""
-    try:
+    with refusals_as_problems(model):
         return onnxruntime.InferenceSession(
             str(model), sess_options=options, providers=["CPUExecutionProvider"]
         )
+
+
+@contextmanager
+def refusals_as_problems(model: Path) -> Iterator[None]:
+    """Turn what ONNX Runtime has against a model into one sentence.
+
+    Its errors have no class in common but the module they come from. A lack of memory is none of
+    the model's doing and stays what it is.
+    """
+    try:
+        yield
     except Exception as error:
-        if type(error).__name__ in (
-            "InvalidProtobuf",
-            "InvalidGraph",
-            "NoSuchFile",
-            "NotImplemented",
-        ):
-            raise Problem(
-                f"{model}: ONNX Runtime does not take it ({_first_line(error)})"
-            ) from None
-        raise
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+        if is_out_of_memory(error) or not type(error).__module__.startswith("onnxruntime"):
+            raise
+        reason = str(error).strip().splitlines()[0]
+        raise Problem(f"{model}: ONNX Runtime cannot run it ({reason})") from None

@@ -26,15 +26,13 @@ from edgelab.records import Failure, Item, Phase, Progress, Record
 from edgelab.records import Warning as WarningRecord
 from edgelab.run_folder import RunFolder
 from edgelab.steps import OUT_OF_MEMORY_EXIT
+from runners.memory import is_out_of_memory
 
 STOPPED_EXIT = 128 + signal.SIGTERM
 FAILED_EXIT = 1
 
 PROGRESS_PERIOD_S = 0.5
 SYNC_PERIOD_S = 5.0
-
-# How the native libraries word a failed allocation; they raise it as errors of their own.
-_OUT_OF_MEMORY_WORDS = ("bad_alloc", "failed to allocate memory", "outofmemoryerror")
 
 _OOM_SCORE = "500"
 _PR_SET_PDEATHSIG = 1
@@ -160,12 +158,6 @@ def _record_failure(step: RunningStep, error: Exception) -> int:
         step.event(Failure(now(), step.name, text))
     _say(text)
     return code
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """True where an allocation failed, in Python or in a native library."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY_WORDS)
 
 
 def _append(journal: JournalWriter, record: Record) -> None:

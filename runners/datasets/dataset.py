@@ -74,7 +74,17 @@ class Dataset:
         return hashlib.sha256(msgspec.json.encode((self.classes, facts))).hexdigest()
 
 
-def sample_inside(folder: Path, name: str, truth: dict[int, int] | None) -> Sample:
+def sample_at(path: Path, name: str, truth: dict[int, int] | None = None) -> Sample:
+    """The image at `path`. Journals are UTF-8: a file named otherwise becomes a problem."""
+    try:
+        f"{path}{name}".encode()
+    except UnicodeEncodeError:
+        printable = name.encode(errors="backslashreplace").decode()
+        return Sample(printable, None, truth, "the file name is not UTF-8")
+    return Sample(name, path, truth)
+
+
+def sample_inside(folder: Path, name: str, truth: dict[int, int] | None = None) -> Sample:
     """The image `name` of `folder`, where a name from an annotation file may be hostile.
 
     A name that leads out of the folder becomes a sample with a problem, which the run records.
@@ -82,7 +92,7 @@ def sample_inside(folder: Path, name: str, truth: dict[int, int] | None) -> Samp
     parts = PurePosixPath(name)
     if parts.is_absolute() or ".." in parts.parts or "\0" in name:
         return Sample(name, None, truth, "the file name leads out of the image folder")
-    return Sample(name, folder / name, truth)
+    return sample_at(folder / name, name, truth)
 
 
 def evenly(samples: Sequence[Sample], count: int) -> list[Sample]:

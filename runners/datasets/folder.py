@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgelab.problem import Problem
-from runners.datasets.dataset import WHOLE, Dataset, Sample
+from runners.datasets.dataset import WHOLE, Dataset, sample_at
 from runners.images import SUFFIXES
 
 
 def read_folder(folder: Path, name: str) -> Dataset:
     """All images in `folder` and below it, by name. Raises Problem where there are none."""
-    samples = tuple(Sample(str(path.relative_to(folder)), path) for path in images_in(folder))
+    samples = tuple(sample_at(path, str(path.relative_to(folder))) for path in images_in(folder))
     if not samples:
         raise Problem(f"{folder}: no images in it (looked for {', '.join(sorted(SUFFIXES))})")
     return Dataset(name, WHOLE, (), samples)

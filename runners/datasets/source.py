@@ -67,6 +67,8 @@ def open_source(
             f"{settings.dataset}: neither a dataset of the catalogue nor a file or folder "
             "(`edgelab datasets` lists the catalogue)"
         )
+    if settings.images is not None and path.suffix.lower() != ".json":
+        raise Problem(f"{path}: a folder of images is named beside a COCO .json only")
     images = Path(settings.images).expanduser() if settings.images else None
     return _at_path(path, images, path.stem, "val", None)
 

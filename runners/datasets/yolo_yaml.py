@@ -6,7 +6,6 @@ where its last folder `images` does, one line an object: class index and normali
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import yaml
 
 from edgelab.problem import Problem
 from edgelab.schema import SchemaProblem, convert
-from runners.datasets.dataset import Dataset, Sample
+from runners.datasets.dataset import Dataset, sample_at
 from runners.datasets.folder import images_in
 from runners.images import SUFFIXES
 
@@ -67,7 +66,7 @@ class YoloDataset:
         labels = [_label_file(path) for path in paths]
         annotated = any(label.is_file() for label in labels)
         samples = tuple(
-            Sample(self._name(path), path, self._truth(label) if annotated else None)
+            sample_at(path, self._name(path), self._truth(label) if annotated else None)
             for path, label in zip(paths, labels, strict=True)
         )
         warnings = () if annotated else ("no label files were found: counts have nothing to match",)
@@ -92,8 +91,7 @@ class YoloDataset:
         ]
 
     def _name(self, path: Path) -> str:
-        name = path.relative_to(self.root) if path.is_relative_to(self.root) else path
-        return os.fsencode(name).decode(errors="replace")
+        return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
 
     def _truth(self, label: Path) -> dict[int, int]:
         """Objects by class; an image without a label file has none. Equal lines count once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,11 @@ class TestFolder:
         assert not dataset.has_truth
         assert dataset.objects is None
 
+    def test_a_name_that_is_not_utf_8_is_recorded(self, tmp_path: Path) -> None:
+        Path(os.fsdecode(bytes(tmp_path) + b"/caf\xe9.png")).write_bytes(b"")
+        (sample,) = read_folder(tmp_path, "mine").samples
+        assert sample == Sample(r"caf\udce9.png", None, None, "the file name is not UTF-8")
+
     def test_empty(self, tmp_path: Path) -> None:
         with pytest.raises(Problem, match="no images in it"):
             read_folder(tmp_path, "mine")
@@ -262,6 +268,10 @@ class TestSource:
         assert evaluated.has_truth
         assert told[-1][0] == "calibration"
         assert told[-1][1] == told[-1][2] == len(told)
+
+    def test_images_go_with_coco_only(self, home: Home, tmp_path: Path) -> None:
+        with pytest.raises(Problem, match=r"beside a COCO \.json only"):
+            self.open(home, dataset=str(tmp_path), images=str(tmp_path))
 
     def test_an_unknown_name(self, home: Home) -> None:
         with pytest.raises(Problem, match="neither a dataset of the catalogue nor a file"):

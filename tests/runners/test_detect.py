@@ -159,6 +159,24 @@ def test_a_precision_that_cannot_be_made_stops_no_other(
     assert [e.text for e in run.events(WarningRecord) if isinstance(e, WarningRecord)]
 
 
+def test_the_quick_benchmark_s_model_counts_in_every_precision(new_run: NewRun) -> None:
+    run = new_run(
+        model="yolov8n-shapes", dataset="shapes", precisions=tuple(Precision), limit=40, threads=2
+    )
+    run.run_all()
+    truth = sum(sum(item.truth.values()) for item in run.items()[:40] if item.truth)
+    for precision in Precision:
+        mine = [item for item in run.items() if item.precision is precision]
+        assert len(mine) == 40
+        found = sum(sum(item.counts[1].values()) for item in mine)
+        assert abs(found - truth) <= 0.05 * truth
+    facts = {e.precision: e for e in run.events(ModelFacts) if isinstance(e, ModelFacts)}
+    assert facts[Precision.FP32].iou == 0.3  # as its profile says, not the default
+    assert facts[Precision.FP16].size_bytes < 0.55 * facts[Precision.FP32].size_bytes
+    integer = facts[Precision.INT8].executed
+    assert integer.integer > 5 * (integer.full + integer.half)
+
+
 def test_memory_of_the_measuring_process_is_numpy_opencv_and_the_runtime() -> None:
     program = (
         "import sys, runners.detect; "

@@ -149,6 +149,13 @@ def test_shapes(exports: dict[str, Path], shape_images: list[Path], export: str)
     assert assert_equal(ours(model, shape_images, SIZE, 0.2, 0.6), theirs) > 20
 
 
+@pytest.mark.parametrize(("confidence", "iou"), [(0.05, 0.3), (0.5, 0.3), (0.7, 0.7)])
+def test_shipped_model_on_shapes(shape_images: list[Path], confidence: float, iou: float) -> None:
+    model = shipped_profiles() / "models" / "yolov8n-shapes" / "model.onnx"
+    theirs = expected(model, shape_images, 192, conf=confidence, iou=iou)
+    assert assert_equal(ours(model, shape_images, None, confidence, iou), theirs) > 50
+
+
 def test_suppression_inside_the_model(exports: dict[str, Path]) -> None:
     model = exports["nms"]
     theirs = expected(model, photos(), SIZE, conf=0.25, iou=EXPORTED_IOU)

@@ -130,6 +130,20 @@ def test_weights_in_a_second_file_are_refused(tmp_path: Path) -> None:
         read_model(path, "m", None)
 
 
+def test_what_the_runtime_refuses_is_told(tmp_path: Path) -> None:
+    model = onnx.load(build_detector(tmp_path / "m.onnx"))
+    model.graph.node[0].op_type = "Konv"
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(Problem, match=r"m.onnx: ONNX Runtime cannot run it \(.*Konv"):
+        read_model(tmp_path / "m.onnx", "m", None)
+
+
+def test_a_size_that_the_graph_cannot_take(tmp_path: Path) -> None:
+    model = build_detector(tmp_path / "m.onnx", dynamic=True)
+    with pytest.raises(Problem, match="ONNX Runtime cannot run it"):
+        read_model(model, "m", 128)
+
+
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(Problem, match=r"m.onnx: cannot be read \(No such file"):
         read_model(tmp_path / "m.onnx", "m", None)
