@@ -76,6 +76,16 @@ def wrap(text: str, width: int, tone: Tone = "plain", most: int = 10) -> list[Li
     return lines
 
 
+def flow(cells: Iterable[Line], width: int) -> list[Line]:
+    """Cells one after the other, on as many lines as they need."""
+    lines: list[list[Ink]] = [[]]
+    for cell in cells:
+        if lines[-1] and width_of(lines[-1]) + width_of(cell) > width + 1:
+            lines.append([])
+        lines[-1] += cell
+    return [tuple(inks) for inks in lines]
+
+
 def bar(share: float, width: int, glyphs: Glyphs, tone: Tone = "accent") -> Line:
     """A horizontal bar, `share` from 0 to 1, drawn to an eighth of a cell where that exists."""
     filled = max(0.0, min(1.0, share)) * max(0, width)

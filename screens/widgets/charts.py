@@ -7,8 +7,9 @@ from edgelab.projection import RunProjection
 from edgelab.reader import Replay
 from edgelab.records import Item, Sample, StepStarted
 from edgelab.spec import Scenario
+from edgelab.steps import PREPARE
 from screens.face import Face
-from screens.ink import BLANK, Ink, Line, bar, fit, label, line, spread, strong, wrap
+from screens.ink import BLANK, Ink, Line, bar, fit, label, line, strong, wrap
 from screens.plot import Point, highest, scatter
 from screens.widgets.live import ProjectionPane
 from screens.widgets.pane import Pane
@@ -38,7 +39,7 @@ class TimelinePane(Pane):
                 self._latencies.append((record.t - start, record.times.latency))
             elif isinstance(record, Sample) and record.temperatures:
                 self._heat.append((record.t - start, max(record.temperatures.values())))
-            elif isinstance(record, StepStarted):
+            elif isinstance(record, StepStarted) and record.step != PREPARE:
                 self._steps.append((record.t - start, record.step))
         self.update()
 
@@ -138,19 +139,20 @@ class ReplayBar(Pane):
     """Where a replay stands, and how fast it goes."""
 
     def __init__(self, face: Face) -> None:
-        super().__init__(face, "", "replay-bar")
+        super().__init__(face, "Replay", "replay-bar")
         self._replay: Replay | None = None
 
     def follow(self, replay: Replay | None) -> None:
         """Show this replay; None while the run is live."""
         self._replay = replay
+        self.title("Replay" if replay else "Live")
         self.update()
 
     def draw(self) -> list[Line]:
         """One line."""
         replay, width = self._replay, self.content_size.width
         if replay is None:
-            return [(Ink("live", "accent"), label(" · it can be replayed when it is over"))]
+            return [(label("as it happens; it can be replayed when it is over"),)]
         state = "playing" if replay.playing else "paused"
         left = (Ink(state.ljust(8), "accent"), Ink(f"x{replay.speed:g}".ljust(6)))
         right = (strong(f" {_time(replay.position)}"), label(f" of {_time(replay.length)}"))
@@ -162,7 +164,7 @@ class ReplayBar(Pane):
             strong(glyphs.knob),
             label(glyphs.track * (room - at - 1)),
         )
-        return [spread((*left, *track), right, width)]
+        return [(*left, *track, *right)]
 
 
 def _column(position: float, length: float, columns: int) -> int:

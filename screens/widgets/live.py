@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
 from textual.app import ComposeResult
 from textual.containers import Container
 
@@ -21,6 +22,7 @@ from screens.ink import (
     Tone,
     bar,
     count,
+    flow,
     label,
     line,
     sparkline,
@@ -38,6 +40,12 @@ _TONES: dict[Outcome, Tone] = {
     Outcome.STOPPED: "warn",
 }
 _MOST_CORES = 8
+_STAGE_NAMES = (
+    ("mean decode", "preprocess", "infer", "postprocess"),
+    ("mean decode", "pre", "infer", "post"),
+    ("decode", "pre", "infer", "post"),
+    ("dec", "pre", "inf", "post"),
+)
 
 
 def outcome_tone(outcome: Outcome) -> Tone:
@@ -266,15 +274,15 @@ def _latest(run: RunProjection, width: int) -> list[Line]:
     lines = [(label("latest image"),), (Ink(name),)]
     if item.error is not None:
         return [*lines, *wrap(words.plain(item.error), width, "warn", 2)]
-    return [*lines, _counts(run, item)]
+    return [*lines, *_counts(run, item, width)]
 
 
-def _counts(run: RunProjection, item: Item) -> Line:
+def _counts(run: RunProjection, item: Item, width: int) -> list[Line]:
     truth = words.UNKNOWN if item.truth is None else str(sum(item.truth.values()))
-    inks = [label("true "), strong(truth), label("   found ")]
+    cells: list[Line] = [(label("true "), strong(f"{truth} "), label("  found"))]
     for threshold, counts in zip(run.spec.settings.thresholds, item.counts, strict=False):
-        inks += [strong(str(sum(counts.values()))), label(f" at {threshold:g}  ")]
-    return tuple(inks)
+        cells.append((strong(f" {sum(counts.values())}"), label(f" at {threshold:g} ")))
+    return flow(cells, width)
 
 
 def _notes(run: RunProjection, width: int) -> list[Line]:
@@ -301,22 +309,21 @@ def _figures(
         ("p99", _percentile(state, 0.99)),
     ]
     rows = [_row(cells[:3], column), _row(cells[3:], column)]
-    stages = rated.tally.stage_means() if rated else None
-    if stages is not None:
-        parts = (
-            ("decode", stages.decode),
-            ("pre", stages.preprocess),
-            ("infer", stages.infer),
-            ("post", stages.postprocess),
-        )
-        inks = [
-            ink
-            for name, value in parts
-            for ink in (label(f"{name} "), Ink(f"{words.milliseconds(value)} "))
-        ]
-        roomy = width_of(inks) + 5 <= width
-        rows.append((label("mean "), *inks) if roomy else tuple(inks))
-    return rows
+    return [*rows, *_stages(rated, width)]
+
+
+def _stages(state: PassState | None, width: int) -> list[Line]:
+    """Mean milliseconds an image, in words as long as there is room for."""
+    means = state.tally.stage_means() if state else None
+    if means is None:
+        return []
+    values = [words.milliseconds(v) for v in msgspec.structs.astuple(means)]
+    for names in _STAGE_NAMES:
+        cells = zip(names, values, strict=True)
+        inks = [ink for name, value in cells for ink in (label(f"{name} "), Ink(f"{value} "))]
+        if width_of(inks) <= width + 1:
+            break
+    return [tuple(inks)]
 
 
 def _percentile(state: PassState | None, share: float) -> str:

@@ -266,9 +266,10 @@ class Table(Drawn, Generic[R], can_focus=True):
         cells = [self._cell(row, column) for column in self._shown()]
         if not here:
             return self._strip(cells, gutter)
-        return self._strip(
-            cells, gutter, "table--cursor" if self.has_focus else "table--cursor-blurred"
-        )
+        if not self.has_focus:
+            return self._strip(cells, gutter, "table--cursor-blurred")
+        # One colour: the row is shown in reverse, and reversed tones are a patchwork.
+        return self._strip([Ink(cell.text) for cell in cells], gutter, "table--cursor")
 
     def _cell(self, row: R, index: int) -> Ink:
         column = self.columns[index]
