@@ -60,9 +60,14 @@ def fit(text: str, width: int, glyphs: Glyphs, right: bool = False) -> str:
 
 
 def spread(left: Sequence[Ink], right: Sequence[Ink], width: int) -> Line:
-    """One line with something at either end; what does not fit is cut at the right by the pane."""
-    gap = max(1, width - width_of(left) - width_of(right))
-    return (*left, Ink(" " * gap), *right)
+    """One line with something at either end; the left gives way, cut in its last inks."""
+    kept, room = list(left), width - width_of(right) - 1
+    while kept and width_of(kept) > room:
+        last = kept.pop()
+        kept.append(Ink(set_cell_size(last.text, max(0, room - width_of(kept))), last.tone))
+        if not kept[-1].text:
+            kept.pop()
+    return (*kept, Ink(" " * (width - width_of(kept) - width_of(right))), *right)
 
 
 def wrap(text: str, width: int, tone: Tone = "plain", most: int = 10) -> list[Line]:
@@ -80,7 +85,7 @@ def flow(cells: Iterable[Line], width: int) -> list[Line]:
     """Cells one after the other, on as many lines as they need."""
     lines: list[list[Ink]] = [[]]
     for cell in cells:
-        if lines[-1] and width_of(lines[-1]) + width_of(cell) > width + 1:
+        if lines[-1] and width_of(lines[-1]) + width_of(cell) > width + 2:
             lines.append([])
         lines[-1] += cell
     return [tuple(inks) for inks in lines]

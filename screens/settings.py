@@ -32,13 +32,13 @@ def settings_rows(cores: int | None = None) -> tuple[Setting, ...]:
     most = cores or usable_cores()
     return (
         *(_precision(precision) for precision in Precision),
-        Setting("thresholds", _thresholds, _same, _read_thresholds, "0.3 0.5 0.7"),
-        _number("threads", "threads", range(1, most + 1), f"1 to {most} cores"),
-        Setting("scenario", lambda s: s.scenario.value, _other_scenario),
+        Setting("thresholds", _thresholds, _same, _read_thresholds, "enter: type them"),
+        _number("threads", "threads", range(1, most + 1), f"1 to {most}"),
+        Setting("scenario", lambda s: s.scenario.value, _other_scenario, hint="space: the other"),
         _number(
             "limit", "images", (None, 10, 25, 50, 100, 200, 500, 1000, 5000), "all, or a count"
         ),
-        _number("repetitions", "repetitions", (1, 2, 3, 5, 10), "a whole number from 1"),
+        _number("repetitions", "repetitions", (1, 2, 3, 5, 10), "of all images"),
         _number("warmup", "warm-up", (0, 1, 2, 5, 10, 20, 50), "images before measuring"),
         _number(
             "calibration_images", "calibration", (10, 25, 50, 100, 200, 300), "images for int8"
@@ -65,7 +65,7 @@ def _precision(precision: Precision) -> Setting:
             else settings
         )
 
-    return Setting(precision.value, text, toggle)
+    return Setting(precision.value, text, toggle, hint="space: on or off")
 
 
 def _number(name: str, title: str, choices: Sequence[int | None], hint: str) -> Setting:
@@ -85,7 +85,7 @@ def _number(name: str, title: str, choices: Sequence[int | None], hint: str) -> 
         if word == "all" and None in choices:
             return changed(settings, **{name: None})
         if not word.isdecimal():
-            raise Problem(f"{title} = {word!r}: expected {hint}")
+            raise Problem(f"{title} = {word!r}: expected a whole number")
         return changed(settings, **{name: int(word)})
 
     return Setting(title, text, step, read, hint)

@@ -14,7 +14,7 @@ from edgelab.record import RunRecord
 from edgelab.records import Outcome
 from edgelab.run_folder import RunFolder
 
-_Stamp = tuple[tuple[int, int], int]
+_Stamp = tuple[tuple[int, int], int, bool]
 
 
 @dataclass(frozen=True)
@@ -39,22 +39,24 @@ class Snapshot:
         """What the lab does, in one phrase."""
         current = self.current
         if current is None:
-            return "no run on"
+            return "no run on" if self.over else "no run yet: b runs the quick benchmark"
         waiting = len(self.active) - 1
         tail = f" · {waiting} waiting" if waiting else ""
         return f"run #{current.spec.number} {current.outcome.value}{tail}"
 
 
 class Watch:
-    """Notices what any console or command line did to the lab, at the price of two stats."""
+    """Notices what any console or command line did to the lab, at the price of three stats."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._seen: _Stamp | None = None
+        self._head: RunFolder | None = None
 
     def moved(self) -> bool:
-        """True when queue or index changed since the last call; also the first time."""
-        now = (self._lab.store.stamp(), _modified(str(self._lab.home.queue)))
+        """True when queue, index or the first run in line changed; also at the first call."""
+        begun = self._head is not None and self._head.life.exists()
+        now = (self._lab.store.stamp(), _modified(str(self._lab.home.queue)), begun)
         moved, self._seen = now != self._seen, now
         return moved
 
@@ -62,7 +64,9 @@ class Watch:
         """Read the lab. Takes a while with many runs: call it from a worker."""
         over = tuple(self._lab.store.all())
         known = {record.spec.id for record in over}
-        active = [_so_far(folder) for folder in self._lab.active() if folder.id not in known]
+        folders = [folder for folder in self._lab.active() if folder.id not in known]
+        active = [_so_far(folder) for folder in folders]
+        self._head = folders[0] if folders else None
         return Snapshot(over, tuple(record for record in active if record is not None))
 
 

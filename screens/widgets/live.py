@@ -40,6 +40,7 @@ _TONES: dict[Outcome, Tone] = {
     Outcome.STOPPED: "warn",
 }
 _MOST_CORES = 8
+_NAME = 7
 _STAGE_NAMES = (
     ("mean decode", "preprocess", "infer", "postprocess"),
     ("mean decode", "pre", "infer", "post"),
@@ -230,7 +231,7 @@ class BoardPane(ProjectionPane):
         return [
             spread((label("cores"),), (Ink(str(len(sample.cpu))),), width),
             _gauge("mean", mean / 100, f"{mean:.0f} %".rjust(5), width, glyphs),
-            _gauge("busiest", busiest / 100, f"{busiest:.0f} %".rjust(5), width, glyphs),
+            _gauge("most", busiest / 100, f"{busiest:.0f} %".rjust(5), width, glyphs),
         ]
 
 
@@ -279,9 +280,9 @@ def _latest(run: RunProjection, width: int) -> list[Line]:
 
 def _counts(run: RunProjection, item: Item, width: int) -> list[Line]:
     truth = words.UNKNOWN if item.truth is None else str(sum(item.truth.values()))
-    cells: list[Line] = [(label("true "), strong(f"{truth} "), label("  found"))]
+    cells: list[Line] = [(label("true "), strong(f"{truth}  "), label("found "))]
     for threshold, counts in zip(run.spec.settings.thresholds, item.counts, strict=False):
-        cells.append((strong(f" {sum(counts.values())}"), label(f" at {threshold:g} ")))
+        cells.append((strong(str(sum(counts.values()))), label(f" at {threshold:g}  ")))
     return flow(cells, width)
 
 
@@ -363,8 +364,8 @@ def _temperatures(sample: Sample, width: int) -> list[Line]:
 
 
 def _gauge(name: str, share: float, text: str, width: int, glyphs: Glyphs) -> Line:
-    room = max(4, width - 8 - len(text) - 1)
-    return line(label(name.ljust(8)), *bar(share, room, glyphs), f" {text}")
+    room = max(4, width - _NAME - len(text) - 1)
+    return line(label(name.ljust(_NAME)), *bar(share, room, glyphs), f" {text}")
 
 
 def _clock(seconds: float | None) -> str:

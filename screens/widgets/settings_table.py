@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textual import on
 from textual.message import Message
 
 from edgelab.problem import Problem
@@ -36,6 +37,11 @@ class SettingsTable(Table[Setting]):
     def on_mount(self) -> None:
         """The rows never change, only their values."""
         self.show(settings_rows())
+        self._hint()
+
+    @on(Table.Moved)
+    def _hint(self) -> None:
+        self.caption(self.row.hint if self.row else "")
 
     def action_step(self, direction: int) -> None:
         """The next value."""

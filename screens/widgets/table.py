@@ -222,6 +222,7 @@ class Table(Drawn, Generic[R], can_focus=True):
         """Other columns may fit now."""
         self._measure()
         self._go_to(self._cursor)
+        self._announce()
         self.refresh()
 
     def on_focus(self) -> None:
