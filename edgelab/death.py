@@ -24,7 +24,7 @@ class OutOfMemoryCounts:
     def read(root: Path = Path("/")) -> OutOfMemoryCounts:
         """The counts now; None where the kernel does not tell."""
         return OutOfMemoryCounts(
-            group=_value(_group_folder(root) / "memory.events", "oom_kill"),
+            group=_group_count(root),
             machine=_value(root / "proc/vmstat", "oom_kill"),
         )
 
@@ -90,13 +90,18 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _group_folder(root: Path) -> Path:
+def _group_count(root: Path) -> int | None:
+    """`oom_kill` of our control group: version 2, else the memory controller of version 1."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
-        lines = []
-    own = next((line.partition("::")[2] for line in lines if line.startswith("0::")), "/")
-    return root / "sys/fs/cgroup" / own.lstrip("/")
+        return None
+    paths = {controllers: path for _, controllers, path in (line.split(":", 2) for line in lines)}
+    groups = root / "sys/fs/cgroup"
+    if "memory" in paths:
+        old = groups / "memory" / paths["memory"].lstrip("/")
+        return _value(old / "memory.oom_control", "oom_kill")
+    return _value(groups / paths.get("", "/").lstrip("/") / "memory.events", "oom_kill")
 
 
 def _value(path: Path, key: str) -> int | None:

@@ -76,3 +76,18 @@ class Home:
     def queue(self) -> Path:
         """One empty file a run that is waiting or running, in the order of the queue."""
         return self.root / "queue"
+
+    @property
+    def consoles(self) -> Path:
+        """One empty file an open console, named by its process id."""
+        return self.root / "consoles"
+
+    @property
+    def calibrations(self) -> Path:
+        """What each board was measured to be capable of."""
+        return self.root / "calibrations"
+
+    @property
+    def power_settings(self) -> Path:
+        """Where watts come from."""
+        return self.root / "power.toml"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
-from statistics import fmean
 from typing import Any
 
-from edgelab.record import RECORD_VERSION, Conditions, PassSummary, RunRecord
+from edgelab.record import RECORD_VERSION, PassSummary, RunRecord
 from edgelab.records import (
+    BoardFacts,
     DatasetFacts,
     Ended,
     Failure,
@@ -29,6 +29,7 @@ from edgelab.records import (
 )
 from edgelab.spec import Precision, RunSpec
 from edgelab.tally import PassTally
+from edgelab.verdict import Conditions, Window, conditions
 
 RECENT = 240
 """How many latencies and samples the live panels can show."""
@@ -67,8 +68,15 @@ class PassState:
         elapsed = self.elapsed_s
         return self.tally.done / elapsed if elapsed and self.tally.done else None
 
-    def summary(self) -> PassSummary:
-        """The pass as it is kept."""
+    @property
+    def window(self) -> Window | None:
+        """The measured stretch so far, None before it began."""
+        if self.started is None or self.last_t is None:
+            return None
+        return Window(self.started.t, self.last_t)
+
+    def summary(self, conditions: Conditions) -> PassSummary:
+        """The pass as it is kept, with the conditions it was made under."""
         facts, ended = self.facts, self.ended
         measured = len(self.tally.latency) > 0
         return PassSummary(
@@ -92,6 +100,7 @@ class PassState:
             runtime=facts.runtime if facts else None,
             iou=facts.iou if facts else None,
             input_size=facts.input_size if facts else None,
+            conditions=conditions,
         )
 
 
@@ -115,6 +124,7 @@ class RunProjection:
     last_item: Item | None = None
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     samples: list[Sample] = field(default_factory=list)
+    board: BoardFacts | None = None
     warnings: list[str] = field(default_factory=list)
     failure: str | None = None
     damaged_lines: int = 0
@@ -183,25 +193,16 @@ class RunProjection:
             duration_s=self.elapsed_s,
             environment=self.started.environment if self.started else {},
             dataset=self.dataset,
-            passes=tuple(state.summary() for state in self.passes.values()),
-            conditions=self._conditions(),
+            passes=tuple(state.summary(self.conditions(state)) for state in self.passes.values()),
+            conditions=self.conditions(*self.passes.values()),
             warnings=tuple(self.warnings),
             damaged_lines=self.damaged_lines,
         )
 
-    def _conditions(self) -> Conditions:
-        cpu = [fmean(sample.cpu) for sample in self.samples if sample.cpu]
-        heat = [max(sample.temperatures.values()) for sample in self.samples if sample.temperatures]
-        frequency = [min(sample.frequency_mhz) for sample in self.samples if sample.frequency_mhz]
-        own = [s.supervisor_cpu for s in self.samples if s.supervisor_cpu is not None]
-        return Conditions(
-            samples=len(self.samples),
-            cpu_mean=fmean(cpu) if cpu else None,
-            temperature_start=heat[0] if heat else None,
-            temperature_max=max(heat, default=None),
-            frequency_min_mhz=min(frequency, default=None),
-            supervisor_cpu_mean=fmean(own) if own else None,
-        )
+    def conditions(self, *states: PassState) -> Conditions:
+        """The board while these passes measured, as far as they have come."""
+        windows = [window for state in states if (window := state.window) is not None]
+        return conditions(self.samples, self.board, windows)
 
     @singledispatchmethod
     def _apply(self, record: Any) -> None:
@@ -285,6 +286,10 @@ class RunProjection:
     @_apply.register
     def _(self, record: Sample) -> None:
         self.samples.append(record)
+
+    @_apply.register
+    def _(self, record: BoardFacts) -> None:
+        self.board = record
 
     def _pass_of(self, step: str) -> PassState | None:
         return next((s for p, s in self.passes.items() if p.value == step), None)

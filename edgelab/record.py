@@ -10,6 +10,7 @@ from msgspec import Meta
 from edgelab.records import DatasetFacts, ExecutedPrecision, Outcome, StageTimes
 from edgelab.spec import Precision, RunSpec
 from edgelab.tally import LatencyFigures, ThresholdRow
+from edgelab.verdict import Conditions
 
 RECORD_VERSION = 1
 
@@ -37,17 +38,7 @@ class PassSummary(msgspec.Struct, frozen=True):
     runtime: str | None = None
     iou: float | None = None
     input_size: tuple[int, int] | None = None
-
-
-class Conditions(msgspec.Struct, frozen=True):
-    """What the board went through while the run measured; None: the board does not tell."""
-
-    samples: int = 0
-    cpu_mean: float | None = None
-    temperature_start: float | None = None
-    temperature_max: float | None = None
-    frequency_min_mhz: float | None = None
-    supervisor_cpu_mean: float | None = None
+    conditions: Conditions = Conditions()
 
 
 class RunRecord(msgspec.Struct, frozen=True):

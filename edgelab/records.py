@@ -271,19 +271,78 @@ ItemLine = Header | Item
 # telemetry.jsonl ----------------------------------------------------------------------------
 
 
-class Sample(Record, frozen=True):
-    """One reading of the board. None: the board does not tell."""
+class CoolingZone(msgspec.Struct, frozen=True):
+    """A thermal zone and its own trip points, degrees C by kind (passive, hot, critical...)."""
+
+    name: str
+    trips: dict[str, float] = msgspec.field(default_factory=dict)
+
+    @property
+    def throttles_at(self) -> float | None:
+        """Where the kernel begins to slow the board down, as far as the zone tells."""
+        return self.trips.get("passive", self.trips.get("hot", self.trips.get("critical")))
+
+
+class FrequencyPolicy(msgspec.Struct, frozen=True):
+    """A cpufreq policy: the cores that change their frequency together."""
+
+    name: str
+    governor: str
+    cores: str = ""
+    hardware_max_mhz: float | None = None
+
+
+class BoardFacts(Record, frozen=True):
+    """What does not change while a run lasts. `absent`: sensors that are not there, and why."""
 
     t: float
-    cpu: tuple[float, ...] = ()  # % a core
+    zones: tuple[CoolingZone, ...] = ()
+    policies: tuple[FrequencyPolicy, ...] = ()
+    absent: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Sample(Record, frozen=True):
+    """One reading of the board. None or empty: the board does not tell.
+
+    CPU shares are % of one core since the last sample; memory is in bytes.
+    """
+
+    t: float
+    cpu: tuple[float, ...] = ()  # a core
+    stolen: float = 0.0  # by the hypervisor, all cores together
     frequency_mhz: tuple[float, ...] = ()  # now, a policy
+    frequency_cap_mhz: tuple[float, ...] = ()  # the most it may have now
     temperatures: dict[str, float] = msgspec.field(default_factory=dict)  # degrees C by zone
-    memory_used: int | None = None  # bytes
+    cooling: dict[str, int] = msgspec.field(default_factory=dict)  # what slows the board now
+    fan_rpm: int | None = None
+    memory_used: int | None = None
     memory_total: int | None = None
     swap_used: int | None = None
-    runner_cpu: float | None = None  # % of one core, whole process tree
-    runner_memory: int | None = None  # bytes resident, whole process tree
+    zram_used: int | None = None
+    swapped_pages: int | None = None  # in and out since boot
+    pressure: dict[str, float] = msgspec.field(default_factory=dict)  # PSI some avg10, %
+    disk_free: int | None = None
+    npu_load: float | None = None  # %
+    gpu_load: float | None = None  # %
+    runner_cpu: float | None = None  # whole process tree
+    runner_memory: int | None = None
+    runner_major_faults: int | None = None  # since it started
     supervisor_cpu: float | None = None
+    supervisor_memory: int | None = None
+    console_cpu: float | None = None  # all consoles together
+
+    @property
+    def hottest(self) -> float | None:
+        """The highest temperature of all zones."""
+        return max(self.temperatures.values(), default=None)
+
+    @property
+    def others_cpu(self) -> float | None:
+        """CPU that neither this run nor its observers used, hypervisor included."""
+        if not self.cpu:
+            return None
+        known = (self.runner_cpu or 0) + (self.supervisor_cpu or 0) + (self.console_cpu or 0)
+        return max(0.0, sum(self.cpu) - known) + self.stolen
 
 
 class PowerSource(Record, frozen=True):
@@ -318,4 +377,4 @@ class BaselineEnded(Record, frozen=True):
     since: float
 
 
-TelemetryLine = Header | Sample | PowerSource | PowerReading | BaselineEnded
+TelemetryLine = Header | BoardFacts | Sample | PowerSource | PowerReading | BaselineEnded

@@ -104,6 +104,14 @@ def _environment(key: str) -> Callable[[ResultRow], Value]:
     return lambda row: row.run.environment.get(key)
 
 
+def _condition(name: str) -> Callable[[ResultRow], Value]:
+    def read(row: ResultRow) -> Value:
+        value: Value = getattr(row.summary.conditions, name)
+        return value
+
+    return read
+
+
 def _time(seconds: float | None) -> str | None:
     if seconds is None:
         return None
@@ -153,6 +161,7 @@ COLUMNS: tuple[Column, ...] = (
         "model_mb", lambda r: _mb(r.summary.model_bytes), "model MB", lambda v: words.number(v, 1)
     ),
     Column("executed", lambda r: r.summary.executed.words if r.summary.executed else None),
+    Column("verdict", lambda r: r.summary.conditions.verdict, "conditions"),
     Column("outcome", lambda r: r.summary.outcome.value, "outcome"),
     Column("images", lambda r: r.summary.images),
     Column("errors", lambda r: r.summary.errors),
@@ -169,8 +178,19 @@ COLUMNS: tuple[Column, ...] = (
     Column("run_outcome", lambda r: r.run.outcome.value),
     Column("started", lambda r: _time(r.run.started)),
     Column("duration_s", lambda r: r.run.duration_s),
-    Column("temperature_max_c", lambda r: r.run.conditions.temperature_max),
-    Column("cpu_mean_percent", lambda r: r.run.conditions.cpu_mean),
+    Column("coverage", _condition("coverage")),
+    Column("throttled_s", _condition("throttled_s")),
+    Column("throttled_share", _condition("throttled_share")),
+    Column("capped_mhz", _condition("capped_mhz")),
+    Column("others_cpu_percent", _condition("others_cpu")),
+    Column("swapped_pages", _condition("swapped_pages")),
+    Column("major_faults", _condition("major_faults")),
+    Column("temperature_start_c", _condition("temperature_start")),
+    Column("temperature_max_c", _condition("temperature_max"), "max °C", words.whole),
+    Column("frequency_min_mhz", _condition("frequency_min_mhz")),
+    Column("cpu_mean_percent", _condition("cpu_mean")),
+    Column("observer_cpu_percent", _condition("observer_cpu")),
+    Column("observer_memory_mb", lambda r: _mb(r.summary.conditions.observer_memory)),
     Column("board", _environment("board")),
     Column("cpu", _environment("cpu")),
     Column("cores", _environment("cores")),

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from edgelab import environment
+from edgelab.consoles import open_consoles
 from edgelab.death import Death, OutOfMemoryCounts, explain
 from edgelab.durable import try_locked
 from edgelab.home import Home
@@ -64,7 +65,8 @@ class RunSupervisor:
         self._folder = folder
         self._spec = spec
         self._terminated = terminated
-        self._board = Board()
+        self._board = Board(home=home.root)
+        self._consoles: dict[int, ProcessTree] = {}
         self._started = time.monotonic()
         self._next_sample = self._started
         self._telemetry: JournalWriter | None = JournalWriter(folder.telemetry)
@@ -81,6 +83,7 @@ class RunSupervisor:
                 environment=environment.capture(),
             )
         )
+        self._observe(self._board.facts)
         death = self._steps(steps_of(self._spec))
         now = time.monotonic()
         self._write(
@@ -165,15 +168,24 @@ class RunSupervisor:
         # The next tick of the grid that lies ahead: a late sample is not made up for.
         self._next_sample += SAMPLE_PERIOD_S * (1 + (now - self._next_sample) // SAMPLE_PERIOD_S)
         settle_queue(self._home, besides=self._folder)
+        self._observe(lambda: self._board.sample(tree, self._watchers()))
+
+    def _observe(self, read: Callable[[], Record]) -> None:
+        """Add to the telemetry. A full disk costs the readings, never the run."""
         if self._telemetry is None:
             return
         try:
-            self._telemetry.append(self._board.sample(tree))
+            self._telemetry.append(read())
         except OSError as error:
-            # A full disk costs the readings, never the run.
             log.warning("telemetry of %s ends here: %s", self._folder.id, error)
             self._telemetry.close()
             self._telemetry = None
+
+    def _watchers(self) -> list[ProcessTree]:
+        """The open consoles: what they use is the cost of watching, not somebody else's load."""
+        pids = open_consoles(self._home)
+        self._consoles = {pid: self._consoles.get(pid) or ProcessTree(pid) for pid in pids}
+        return list(self._consoles.values())
 
     def _write(self, record: Record) -> None:
         def append() -> None:

@@ -1,4 +1,4 @@
-"""The base install: no torch in it, and small enough for a board. `python -m tests.check_base DIR`."""
+"""The base install: no torch in it, small enough for a board. `python -m tests.check_base DIR`."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from edgelab.consoles import announced
 from edgelab.home import Home
 from edgelab.lab import Lab
 from edgelab.problem import Problem
@@ -16,5 +17,7 @@ def run(options: argparse.Namespace) -> int:
         raise Problem("the console needs a terminal; without one use: edgelab run quick")
     from screens.app import run_console
 
-    run_console(Lab(Home.default()), ascii_only=options.ascii, low_bandwidth=options.low_bandwidth)
+    lab = Lab(Home.default())
+    with announced(lab.home):
+        run_console(lab, ascii_only=options.ascii, low_bandwidth=options.low_bandwidth)
     return 0

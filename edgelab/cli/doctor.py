@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _findings(home: Home) -> Iterator[Finding]:
     yield from _machine()
-    yield from _sensors()
+    yield from _sensors(home)
     yield from _software()
     yield from _lab(home)
 
@@ -57,19 +57,20 @@ def _machine() -> Iterator[Finding]:
             yield Finding(key, "ok", facts[key])
 
 
-def _sensors() -> Iterator[Finding]:
-    sample = Board().sample()
-    yield Finding("cpu load", "ok" if sample.cpu else "missing", f"{len(sample.cpu)} cores")
-    frequencies = ", ".join(f"{mhz:.0f} MHz" for mhz in sample.frequency_mhz)
-    yield _sensor("frequency", frequencies, "the kernel shows no cpufreq policy")
-    heat = ", ".join(f"{zone} {value:.0f} °C" for zone, value in sample.temperatures.items())
-    yield _sensor("temperature", heat, "the kernel shows no thermal zone")
-    total = sample.memory_total
-    yield _sensor("memory", f"{megabytes(total)} MB" if total else "", "no /proc/meminfo")
-
-
-def _sensor(what: str, detail: str, why_not: str) -> Finding:
-    return Finding(what, "ok", detail) if detail else Finding(what, "missing", why_not)
+def _sensors(home: Home) -> Iterator[Finding]:
+    board = Board(home=_existing_parent(home.root))
+    board.sample()
+    for sensor in board.sensors:
+        state = "broken" if sensor.name in board.problems else "ok"
+        problem = board.problems.get(sensor.name)
+        detail = problem or f"{sensor.source}, every {sensor.period_s:g} s"
+        yield Finding(sensor.name, state, detail)
+    for absent in board.absent:
+        yield Finding(absent.name, "missing", absent.reason)
+    for policy in board.facts().policies:
+        if policy.governor != "performance":
+            hint = "clocks change with load: edgelab run ... --governor performance holds them"
+            yield Finding("governor", "hint", f"{policy.name} {policy.governor}: {hint}")
 
 
 def _software() -> Iterator[Finding]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,11 +50,12 @@ def when_waiting(folder: RunFolder, act: Callable[[], object]) -> threading.Thre
     """Do something as soon as the runner says that it waits."""
 
     def watch() -> None:
-        while not (folder.path / "waiting").exists():
-            os.sched_yield()
+        deadline = time.monotonic() + 30
+        while not (folder.path / "waiting").exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
         act()
 
-    thread = threading.Thread(target=watch)
+    thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     return thread
 
