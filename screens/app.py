@@ -235,7 +235,7 @@ class Console(App[None]):
         """Leave; with a run on, ask what becomes of it."""
         self.leave()
 
-    @work
+    @work(group="leave")
     async def leave(self) -> None:
         """Ask where there is something to ask, then end."""
         current = self.snapshot.current

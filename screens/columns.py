@@ -13,12 +13,20 @@ from screens.widgets.live import outcome_tone
 from screens.widgets.table import Column
 
 
+_FIRST = ("model", "precision", "outcome", "threshold")
+
+
 def result_columns() -> tuple[Column[ResultRow], ...]:
-    """The run's number, then the shown columns of `edgelab.results`."""
+    """The shown columns of `edgelab.results`, behind the run's number; the outcome comes early.
+
+    Whatever else a small terminal hides to the right, how a pass ended is always in view.
+    """
     number: Column[ResultRow] = Column(
         "#", lambda row: str(row.run.spec.number), key=lambda row: row.run.spec.number, right=True
     )
-    return (number, *(_result_column(column) for column in SHOWN))
+    first = [next(c for c in SHOWN if c.name == name) for name in _FIRST]
+    rest = [column for column in SHOWN if column not in first]
+    return (number, *(_result_column(column) for column in (*first, *rest)))
 
 
 def result_identity(row: ResultRow) -> tuple[str, str, float | None]:

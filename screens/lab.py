@@ -76,7 +76,7 @@ class LabScreen(ConsoleScreen):
             nothing="No dataset is known: put one under profiles/datasets.",
         )  # fmt: skip
         self.results: Table[ResultRow] = Table(
-            result_columns(), result_identity, face, "Results", "results", pinned=4,
+            result_columns(), result_identity, face, "Results", "results", pinned=5,
             nothing=NO_RESULT,
         )  # fmt: skip
         self._models: list[Entry[ModelProfile]] = []

@@ -70,7 +70,7 @@ class Pane(Drawn):
         width = self.content_size.width
         before, self._lines = self._lines, self.draw()
         for y in range(max(len(before), len(self._lines))):
-            changed = _changed(_at(before, y), _at(self._lines, y), width)
+            changed = changed_cells(_at(before, y), _at(self._lines, y), width)
             if changed is not None:
                 start, end = changed
                 self.refresh(Region(start, y, end - start, 1))
@@ -88,7 +88,7 @@ def _at(lines: Sequence[Line], y: int) -> Line:
     return lines[y] if y < len(lines) else ()
 
 
-def _changed(before: Line, after: Line, width: int) -> tuple[int, int] | None:
+def changed_cells(before: Line, after: Line, width: int) -> tuple[int, int] | None:
     """The cells [start, end) in which two lines differ; None where they are alike."""
     if before == after:
         return None

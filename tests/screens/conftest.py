@@ -1,0 +1,118 @@
+"""Consoles on a lab of their own, with the board, the clock and the catalogue held still."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from edgelab import catalogue, lab, presets
+from edgelab.home import Home
+from edgelab.lab import Lab
+from edgelab.records import Sample
+from screens import app, settings
+from screens.app import Console
+from screens.face import Face
+from tests.screens.recorded_run import RecordedRun
+
+BOARD = Sample(
+    t=5.0,
+    cpu=(12.0, 3.0, 0.0, 7.0),
+    frequency_mhz=(1800.0,),
+    temperatures={"soc-thermal": 43.6, "gpu-thermal": 41.2},
+    memory_used=900_000_000,
+    memory_total=3_900_000_000,
+)
+NOW = datetime(2026, 5, 29, 9, 30, 5)
+
+MODEL = """
+schema_version = 1
+title = "YOLOv8n on shapes"
+task = "detect"
+family = "yolo"
+file = "model.onnx"
+"""
+DATASET = """
+schema_version = 1
+kind = "generated"
+title = "Shapes"
+generator = "shapes"
+"""
+
+
+def write_profiles(root: Path, models: dict[str, str], datasets: dict[str, str]) -> None:
+    for name, text in models.items():
+        folder = root / "models" / name
+        folder.mkdir(parents=True)
+        (folder / "model.toml").write_text(text)
+        (folder / "model.onnx").write_bytes(bytes(3_600_000))
+    (root / "datasets").mkdir(parents=True, exist_ok=True)
+    for name, text in datasets.items():
+        (root / "datasets" / f"{name}.toml").write_text(text)
+
+
+@pytest.fixture
+def profiles(tmp_path: Path) -> Path:
+    """What stands for the shipped profiles."""
+    root = tmp_path / "shipped"
+    write_profiles(root, {"yolov8n-shapes": MODEL}, {"shapes": DATASET})
+    return root
+
+
+@pytest.fixture(autouse=True)
+def still(monkeypatch: pytest.MonkeyPatch, profiles: Path) -> None:
+    """Nothing on screen depends on this machine, its clock or its catalogue."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    for name in ("NO_COLOR", "TEXTUAL_THEME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(catalogue, "shipped_profiles", lambda: profiles)
+    monkeypatch.setattr(presets, "usable_cores", lambda: 4)
+    monkeypatch.setattr(settings, "usable_cores", lambda: 4)
+    # The lab is looked at when a test says so.
+    monkeypatch.setattr(app, "LOOK_PERIOD_S", 1e6)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Home]:
+    """No supervisor is started; the homes for which one was asked for."""
+    asked: list[Home] = []
+    monkeypatch.setattr(lab, "start_supervisor", asked.append)
+    return asked
+
+
+@pytest.fixture
+def record(home: Home) -> Callable[..., RecordedRun]:
+    """Makes a recorded run of that number."""
+    return lambda number=1, **options: RecordedRun(home, number, **options)
+
+
+@pytest.fixture
+def open_console(home: Home, started: list[Home]) -> Callable[..., Console]:
+    """Makes a console; its runs move only by `tick`."""
+
+    def make(ascii_only: bool = False, low_bandwidth: bool = False) -> Console:
+        face = Face.of(ascii_only, low_bandwidth)
+        still_face = Face(face.glyphs, 1e6, face.sparkline)
+        return Console(Lab(home), still_face, board=lambda: BOARD, clock=lambda: NOW)
+
+    return make
+
+
+async def settle(pilot: Pilot[None]) -> None:
+    """Wait until all workers are done and what they said is shown."""
+    for _ in range(4):
+        busy = [worker for worker in pilot.app.workers if worker.group != "leave"]
+        await pilot.app.workers.wait_for_complete(busy)
+        await pilot.pause()
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    """Press keys one after the other, each with all its consequences."""
+    for key in keys:
+        await pilot.press(key)
+        await settle(pilot)
