@@ -1,8 +1,8 @@
-"""The models and datasets that a lab knows by name, read from `profiles/`.
+"""The models, datasets and boards that a lab knows by name, read from `profiles/`.
 
 Shipped profiles live in the `profiles` package, a user's own in `$EDGELAB_HOME/profiles`, laid out
-alike: `models/<name>/model.toml`, `datasets/<name>.toml`. A user's profile hides a shipped one of
-the same name. A broken profile is listed with its problem and stops nobody.
+alike: `models/<name>/model.toml`, `datasets/<name>.toml`, `boards/<name>.toml`. A user's profile
+hides a shipped one of the same name. A broken profile is listed with its problem and stops nobody.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from edgelab.boards import BoardProfile
 from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.schema import SchemaProblem, read_toml
@@ -98,6 +99,10 @@ class Catalogue:
     def datasets(self) -> list[Entry[DatasetProfile]]:
         """All datasets, by name."""
         return self._entries("datasets", "*.toml", DatasetProfile, lambda path: path.stem)
+
+    def boards(self) -> list[Entry[BoardProfile]]:
+        """All boards, by name."""
+        return self._entries("boards", "*.toml", BoardProfile, lambda path: path.stem)
 
     def model(self, name: str) -> Entry[ModelProfile] | None:
         """The model of that name, or None."""
