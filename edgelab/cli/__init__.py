@@ -70,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
         ("doctor", "what this machine can do, and what is missing"),
     ):
         _add_json(_command(commands, name, name, text))
+    _add_calibrate(commands)
     return top
 
 
@@ -139,6 +140,16 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     export.add_argument("--items", action="store_true", help="one row an image")
 
 
+def _add_calibrate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    calibrate = _command(
+        commands, "calibrate", "calibrate", "measure what this board attains (about a minute)"
+    )
+    calibrate.add_argument(
+        "--threads", type=_positive_int, metavar="N", help="the most to use (default: all cores)"
+    )
+    _add_json(calibrate)
+
+
 def _add_json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
@@ -148,3 +159,9 @@ def _positive_float(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
     return value
+
+
+def _positive_int(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
+    return int(text)
