@@ -67,7 +67,9 @@ def prepare(step: RunningStep, home: Home) -> None:
     profile_iou = profile.iou if profile is not None else DEFAULT_IOU
     iou = settings.iou if settings.iou is not None else profile_iou
     _tell_model(step, model)
-    models = Converter(step, home, model, source, dataset).prepared_models()
+    models, problems = Converter(step, home, model, source, dataset).convert_all()
+    for problem in problems.values():
+        step.warning(problem)
     prepared = Prepared(
         version=PREPARED_VERSION,
         input_size=model.input_size,
@@ -75,6 +77,7 @@ def prepare(step: RunningStep, home: Home) -> None:
         model_classes=names,
         to_counted=classes.to_counted,
         models=models,
+        problems=problems,
         images=tuple(_prepared_image(sample) for sample in dataset.samples),
     )
     write_prepared(step.folder, prepared)
@@ -93,36 +96,31 @@ class Converter:
         self.source = source
         self.dataset = dataset
 
-    def prepared_models(self) -> tuple[PreparedModel, ...]:
-        """One a precision, in the order of the spec. Raises Problem where none is usable."""
-        models = tuple(self._prepared(precision) for precision in self.settings.precisions)
-        problems = [model.problem for model in models if model.problem is not None]
-        if len(problems) == len(models):
-            raise Problem(problems[0])
-        for problem in problems:
-            self.step.warning(problem)
-        return models
+    def convert_all(self) -> tuple[dict[Precision, PreparedModel], dict[Precision, str]]:
+        """The models, and why others could not be made. Raises Problem where none is usable."""
+        models: dict[Precision, PreparedModel] = {}
+        problems: dict[Precision, str] = {}
+        for precision in self.settings.precisions:
+            self.step.phase(f"make the {precision} model", unit="")
+            try:
+                models[precision] = self._prepared(precision)
+            except Problem as problem:
+                problems[precision] = str(problem)
+            except Exception as error:
+                if isinstance(error, OSError) or is_out_of_memory(error):
+                    raise
+                traceback.print_exception(error)
+                problems[precision] = _conversion_problem(precision, error)
+        if not models:
+            raise Problem(next(iter(problems.values())))
+        return models, problems
 
     def _prepared(self, precision: Precision) -> PreparedModel:
-        self.step.phase(f"make the {precision} model", unit="")
-        try:
-            file = self._file(precision)
-            return PreparedModel(
-                precision,
-                self.model.name,
-                path=str(file.path),
-                sha256=file.sha256,
-                size_bytes=file.size_bytes,
-                executed=prove_executed(file.path),
-            )
-        except Problem as problem:
-            return PreparedModel(precision, self.model.name, problem=str(problem))
-        except Exception as error:
-            if isinstance(error, OSError) or is_out_of_memory(error):
-                raise
-            traceback.print_exception(error)
-            reason = f"{precision} could not be made: {type(error).__name__}: {error}"
-            return PreparedModel(precision, self.model.name, problem=" ".join(reason.split()))
+        file = self._file(precision)
+        executed = prove_executed(file.path)
+        return PreparedModel(
+            self.model.name, str(file.path), file.sha256, file.size_bytes, executed
+        )
 
     def _file(self, precision: Precision) -> Converted:
         model = self.model
@@ -206,6 +204,11 @@ def _tell_model(step: RunningStep, model: ModelFile) -> None:
         )
     if model.end_to_end and step.spec.settings.iou is not None:
         step.warning("the IoU asked for has no effect: the model file gives final detections")
+
+
+def _conversion_problem(precision: Precision, error: Exception) -> str:
+    reason = " ".join(str(error).split())
+    return f"{precision} could not be made: {type(error).__name__}: {reason}"
 
 
 def _prepared_image(sample: Sample) -> PreparedImage:

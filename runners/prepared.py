@@ -30,37 +30,36 @@ class PreparedImage(msgspec.Struct, frozen=True, omit_defaults=True):
     problem: str | None = None
 
 
-class PreparedModel(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The model file of one precision; with a `problem` there is none."""
+class PreparedModel(msgspec.Struct, frozen=True):
+    """The model file of one precision, and what it really executes."""
 
-    precision: Precision
     name: Text
-    path: str = ""
-    sha256: str = ""
-    size_bytes: NotNegative = 0
-    executed: ExecutedPrecision | None = None
-    problem: str | None = None
+    path: Text
+    sha256: Text
+    size_bytes: Positive
+    executed: ExecutedPrecision
 
 
 class Prepared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`to_counted`: model class index -> counted class index, None where it is not counted."""
+    """`to_counted`: model class index -> counted class index, None where it is not counted.
+
+    A precision of the run is either in `models` or, with the reason, in `problems`.
+    """
 
     version: Annotated[int, Meta(ge=PREPARED_VERSION, le=PREPARED_VERSION)]
     input_size: tuple[Positive, Positive]  # height, width, px
     iou: Share
     model_classes: tuple[str, ...]
     to_counted: tuple[NotNegative | None, ...]
-    models: tuple[PreparedModel, ...]
+    models: dict[Precision, PreparedModel]
+    problems: dict[Precision, str]
     images: tuple[PreparedImage, ...]
 
     def model(self, precision: Precision) -> PreparedModel:
-        """The usable model of that precision; raises the Problem that prevented it."""
-        for model in self.models:
-            if model.precision == precision:
-                if model.problem is not None:
-                    raise Problem(model.problem)
-                return model
-        raise Problem(f"no {precision} model was prepared: its precision is not in the run's spec")
+        """The model of that precision; raises the Problem that prevented it."""
+        if precision not in self.models:
+            raise Problem(self.problems.get(precision, f"no {precision} model was prepared"))
+        return self.models[precision]
 
 
 def write_prepared(folder: RunFolder, prepared: Prepared) -> None:
