@@ -81,6 +81,10 @@ _FOUR_BITS = frozenset({TensorProto.INT4, TensorProto.UINT4})
 _LARGEST_SHAPE = 1024
 
 
+# What a node with too few inputs, without its attributes or with a name in no encoding leads to.
+_MALFORMED = (IndexError, StopIteration, TypeError)
+
+
 class _Uncountable(Exception):  # noqa: N818 - not an error: the node is named as unknown
     """A node whose cost cannot be told."""
 
@@ -135,7 +139,7 @@ class _Counter:
                 if not (accumulated or operations):
                     continue
                 precision = self._precision(node)
-            except _Uncountable:
+            except (_Uncountable, *_MALFORMED):
                 unknown[_name(node)] += 1
                 continue
             if precision is not None:
@@ -319,4 +323,4 @@ def _shape(value: Any) -> Shape | None:
 
 def _name(node: Any) -> str:
     domain = node.domain if node.domain not in ("", "ai.onnx") else ""
-    return f"{domain}.{node.op_type}" if domain else str(node.op_type)
+    return f"{domain}.{node.op_type}" if domain else f"{node.op_type}"

@@ -239,6 +239,26 @@ def test_what_cannot_be_counted_is_named(tmp_path: Path) -> None:
     assert cost.flops == {FP32: 4}
 
 
+def test_malformed_nodes_are_named(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Conv", ["x"], ["c"]),  # no weights
+        helper.make_node("MaxPool", ["x"], ["p"]),  # no window
+        helper.make_node("MatMul", ["scalar", "x"], ["m"]),
+        helper.make_node("Relu", ["x"], ["y"]),
+    ]
+    path = save(
+        tmp_path / "m.onnx",
+        nodes,
+        {"x": [1, 4, 2, 2], "scalar": []},
+        {"y": [1, 4, 2, 2], "c": [1], "p": [1], "m": [1]},
+    )
+
+    cost = graph_cost(path)
+
+    assert cost.unknown == {"Conv": 1, "MatMul": 1, "MaxPool": 1}
+    assert cost.flops == {FP32: 16}
+
+
 def test_shapes_that_are_computed_in_the_graph_are_followed(tmp_path: Path) -> None:
     """Half of the channels, as tracing writes `chunk`: Shape, Gather, Div, Mul, Slice."""
     nodes = [
