@@ -20,6 +20,7 @@ from edgelab.cli import run as run_command
 from edgelab.durable import locked
 from edgelab.home import Home
 from edgelab.problem import Problem
+from edgelab.queue import enqueue
 from runners.calibrate import Calibrator, Plan
 from runners.calibration.arithmetic import PreparedKernel, Sizes, kernels
 from runners.calibration.disk import CHUNK, Chunks, DiskProblem, file_system, measure_disk
@@ -250,6 +251,19 @@ def test_the_command_prints_what_is_kept(
     assert document["version"] == 1
     assert Path(document["file"]).exists()
     assert {rate["resource"] for rate in document["rates"]} >= {"fp32", "int8", "memory"}
+
+
+def test_a_run_that_came_meanwhile_is_started(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(home: Home, threads: int | None) -> None:
+        enqueue(home, 1, "00000001")
+        write_calibration(home, Calibrator(home, 1, PLAN).run())
+
+    started: list[Home] = []
+    monkeypatch.setattr(command, "measure", measure)
+    monkeypatch.setattr("edgelab.lab.start_supervisor", started.append)
+
+    assert run_command(["calibrate"]) == 0
+    assert started == [home]
 
 
 def test_calibrating_imports_no_torch() -> None:

@@ -329,3 +329,18 @@ def test_yolov8n_costs_what_is_published(tmp_path: Path, monkeypatch: pytest.Mon
     assert cost.unknown == {}
     assert 2 * cost.macs / 1e9 == pytest.approx(8.7, abs=0.05)
     assert cost.weight_bytes / 4 == pytest.approx(3.15e6, rel=0.01)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_mobilenet_costs_what_is_published(tmp_path: Path) -> None:
+    """0.217 billion multiply-accumulates at 224 px, by torchvision: depthwise for the most part."""
+    torch = pytest.importorskip("torch")
+    models = pytest.importorskip("torchvision.models")
+    network = models.mobilenet_v3_large(weights=None).eval()
+    path = tmp_path / "mobilenet.onnx"
+    torch.onnx.export(network, torch.zeros(1, 3, 224, 224), path, opset_version=17, dynamo=False)
+
+    cost = graph_cost(path)
+
+    assert cost.unknown == {}
+    assert cost.macs / 1e9 == pytest.approx(0.217, abs=0.0005)
