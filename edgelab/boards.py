@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
+from edgelab.energy.estimate import PowerModel
 from edgelab.spec import Positive, Text
 
 if TYPE_CHECKING:
@@ -32,21 +33,14 @@ class Cluster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     policy: Text | None = None
 
 
-class PowerModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Watts at the board's input estimated as idle_watts + span_watts x busy share of all cores."""
-
-    idle_watts: AboveZero
-    span_watts: AboveZero
-    source: Text
-
-
 class BoardProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A board by name.
 
     `match`: strings of the device tree's `compatible` property; `architecture`: for machines
     without a device tree. Peaks are of all CPU cores together: operations a cycle x cores x clock.
     `memory_gb_per_s`: bus width x data rate; `memcpy_gb_per_s`: bytes a published test copied a
-    second by one core, each byte counted once (read and write together move twice that).
+    second by one core, each byte counted once (read and write together move twice that). `power`
+    is given only where somebody published figures of the whole board.
     """
 
     schema_version: Annotated[int, Meta(ge=1, le=1)]
