@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,19 +59,18 @@ def to_integer(
         _preprocess(model, source)
         prepared = onnx.load(source)
         reader = CalibrationImages(prepared.graph.input[0].name, input_size, images, on_image)
-        # The quantiser advises to run the preprocessing that has just been run.
-        logging.getLogger().setLevel(logging.ERROR)
-        quantize_static(
-            str(source),
-            str(target),
-            reader,
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
-            nodes_to_exclude=decoding_nodes(prepared.graph),
-        )
+        with _without_advice():
+            quantize_static(
+                str(source),
+                str(target),
+                reader,
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=CalibrationMethod.MinMax,
+                nodes_to_exclude=decoding_nodes(prepared.graph),
+            )
         return onnx.load(target)
 
 
@@ -138,6 +138,16 @@ def _is_expectation(node: Any, constants: dict[str, Any]) -> bool:
         return False
     weights = numpy_helper.to_array(tensor).ravel()
     return len(weights) > 1 and np.array_equal(weights, np.arange(len(weights)))
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Silence the quantiser, which advises to run the preprocessing that has just been run."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _preprocess(model: Any, target: Path) -> None:

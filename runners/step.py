@@ -118,8 +118,8 @@ def open_step(folder: Path, name: str) -> Iterator[RunningStep]:
     _be_the_first_to_go()
     try:
         step = RunningStep(RunFolder(folder), name)
-    except Problem as problem:
-        _say(problem)
+    except (Problem, OSError) as error:
+        _say(error)
         raise SystemExit(FAILED_EXIT) from None
     former = {
         each: signal.signal(each, step.ask_to_stop) for each in (signal.SIGTERM, signal.SIGINT)

@@ -13,6 +13,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 
@@ -21,7 +22,9 @@ from runners.datasets import shapes
 from runners.detections import Detections, Selection
 from runners.detector import Detector
 from runners.images import read_image
-from runners.model_file import read_model
+from runners.model_file import load_graph, read_model
+from runners.precision import prove_executed
+from runners.quantise import to_integer
 
 os.environ.update(YOLO_OFFLINE="1", YOLO_AUTOINSTALL="0", ULTRALYTICS_SKIP_REQUIREMENTS_CHECKS="1")
 ultralytics = pytest.importorskip("ultralytics")
@@ -30,10 +33,13 @@ SIZE = 320
 EXPORTED_CONFIDENCE = 0.05
 EXPORTED_IOU = 0.6
 
-EXPORTS = {
+EXPORT = {"format": "onnx", "imgsz": SIZE, "opset": 17, "simplify": False}
+
+EXPORTS: dict[str, dict[str, Any]] = {
     "raw": {},
     "nms": {"nms": True, "conf": EXPORTED_CONFIDENCE, "iou": EXPORTED_IOU, "max_det": 300},
     "dynamic": {"dynamic": True},
+    "old": {"opset": 11},
 }
 
 
@@ -77,7 +83,7 @@ def _export(folder: Path, options: dict[str, Any], images: list[Path]) -> Path:
     model = ultralytics.YOLO(folder / "yolov8n.yaml", task="detect")
     _enliven(model.model, images)
     with contextlib.chdir(folder):  # where exports are written
-        exported = model.export(format="onnx", imgsz=SIZE, opset=17, simplify=False, **options)
+        exported = model.export(**{**EXPORT, **options})
         return Path(exported).absolute()
 
 
@@ -162,6 +168,22 @@ def test_suppression_inside_the_model(exports: dict[str, Path]) -> None:
     assert assert_equal(ours(model, photos(), None, 0.25, EXPORTED_IOU), theirs) > 20
     file = read_model(model, "m", None)
     assert file.end_to_end
+
+
+@pytest.mark.parametrize("export", EXPORTS)
+def test_every_export_can_be_quantised(
+    exports: dict[str, Path], shape_images: list[Path], export: str
+) -> None:
+    """Its decoding is found, and all before it is executed in integers."""
+    data = exports[export].read_bytes()
+    size = (SIZE, SIZE)
+    model = to_integer(load_graph(data, exports[export]), size, shape_images[:3], lambda _: None)
+    path = exports[export].with_name("int8.onnx")
+    onnx.save(model, path)
+    executed = prove_executed(path)
+    assert executed.integer > 5 * executed.full
+    assert executed.weights["int8"] > 10 * executed.weights["float32"]
+    assert ours(path, photos(), SIZE, 0.05, 0.7)[0].scores.size > 20
 
 
 def test_dynamic_input_at_another_size(exports: dict[str, Path]) -> None:
