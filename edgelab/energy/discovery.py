@@ -92,6 +92,8 @@ def _look(found: Discovered, what: str, find: Find) -> None:
             found.sources.append(source)
     except SourceError as error:
         found.absent.append(Absent(what, str(error)))
+    except OSError as error:  # a folder that may not be looked into
+        found.absent.append(Absent(what, (error.strerror or "cannot be read").lower()))
 
 
 def _in_order(found: Discovered, use: Sequence[str]) -> list[Source]:
