@@ -91,3 +91,8 @@ class Home:
     def power_settings(self) -> Path:
         """Where watts come from."""
         return self.root / "power.toml"
+
+    @property
+    def former_governors(self) -> Path:
+        """What the governors were before a run asked for another; gone when put back."""
+        return self.root / "governors.json"

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import time
 from dataclasses import dataclass
+from typing import Literal
 
 from edgelab.detach import start_supervisor
 from edgelab.durable import try_locked
@@ -17,7 +18,7 @@ from edgelab.reader import LiveRun
 from edgelab.record import RunRecord
 from edgelab.run_folder import RunFolder
 from edgelab.schema import SchemaProblem
-from edgelab.spec import SPEC_VERSION, RunSpec, Settings
+from edgelab.spec import SPEC_VERSION, CoolDown, RunSpec, Settings
 from edgelab.store import Store, read_record
 from edgelab.supervisor import settle_queue
 
@@ -33,7 +34,15 @@ class Lab:
         """The index of the runs that are over."""
         return Store(self.home)
 
-    def submit(self, settings: Settings, title: str, time_limit_s: float | None = None) -> RunSpec:
+    def submit(
+        self,
+        settings: Settings,
+        title: str,
+        *,
+        time_limit_s: float | None = None,
+        cool_down: CoolDown | None = None,
+        governor: Literal["performance"] | None = None,
+    ) -> RunSpec:
         """Write a new run down, queue it, and see that a supervisor lives."""
         spec = RunSpec(
             version=SPEC_VERSION,
@@ -43,6 +52,8 @@ class Lab:
             created=time.time(),
             settings=settings,
             time_limit_s=time_limit_s,
+            cool_down=cool_down,
+            governor=governor,
         )
         folder = self.folder(spec.id)
         folder.path.mkdir(parents=True)

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from functools import singledispatchmethod
 from typing import Any
 
+from edgelab.energy.figures import EnergyFigures
+from edgelab.energy.ledger import EnergyLedger
 from edgelab.record import RECORD_VERSION, PassSummary, RunRecord
 from edgelab.records import (
+    BaselineEnded,
     BoardFacts,
     DatasetFacts,
     Ended,
@@ -19,12 +22,15 @@ from edgelab.records import (
     PassEnded,
     PassStarted,
     Phase,
+    PowerReading,
+    PowerSource,
     Progress,
     Record,
     Sample,
     Started,
     StepEnded,
     StepStarted,
+    Waiting,
     Warning,  # noqa: A004
 )
 from edgelab.spec import Precision, RunSpec
@@ -75,7 +81,7 @@ class PassState:
             return None
         return Window(self.started.t, self.last_t)
 
-    def summary(self, conditions: Conditions) -> PassSummary:
+    def summary(self, conditions: Conditions, energy: tuple[EnergyFigures, ...]) -> PassSummary:
         """The pass as it is kept, with the conditions it was made under."""
         facts, ended = self.facts, self.ended
         measured = len(self.tally.latency) > 0
@@ -101,6 +107,7 @@ class PassState:
             iou=facts.iou if facts else None,
             input_size=facts.input_size if facts else None,
             conditions=conditions,
+            energy=energy,
         )
 
 
@@ -125,6 +132,8 @@ class RunProjection:
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     samples: list[Sample] = field(default_factory=list)
     board: BoardFacts | None = None
+    energy: EnergyLedger = field(default_factory=EnergyLedger)
+    waiting: Waiting | None = None
     warnings: list[str] = field(default_factory=list)
     failure: str | None = None
     damaged_lines: int = 0
@@ -193,11 +202,21 @@ class RunProjection:
             duration_s=self.elapsed_s,
             environment=self.started.environment if self.started else {},
             dataset=self.dataset,
-            passes=tuple(state.summary(self.conditions(state)) for state in self.passes.values()),
+            passes=tuple(
+                state.summary(self.conditions(state), self.energy_of(state))
+                for state in self.passes.values()
+            ),
             conditions=self.conditions(*self.passes.values()),
             warnings=tuple(self.warnings),
             damaged_lines=self.damaged_lines,
         )
+
+    def energy_of(self, state: PassState) -> tuple[EnergyFigures, ...]:
+        """What each power source says of a pass so far, the one that counts first."""
+        window = state.window
+        if window is None:
+            return ()
+        return self.energy.figures(window.start, window.end, state.tally.done)
 
     def conditions(self, *states: PassState) -> Conditions:
         """The board while these passes measured, as far as they have come."""
@@ -216,7 +235,7 @@ class RunProjection:
     @_apply.register
     def _(self, record: StepStarted) -> None:
         self.step, self.runner_pid = record.step, record.pid
-        self.phase, self.phase_done = None, 0
+        self.phase, self.phase_done, self.waiting = None, 0, None
         state = self._pass_of(record.step)
         if state is not None:
             state.outcome = Outcome.RUNNING
@@ -286,6 +305,22 @@ class RunProjection:
     @_apply.register
     def _(self, record: Sample) -> None:
         self.samples.append(record)
+
+    @_apply.register
+    def _(self, record: Waiting) -> None:
+        self.waiting = record
+
+    @_apply.register
+    def _(self, record: PowerSource) -> None:
+        self.energy.add_source(record)
+
+    @_apply.register
+    def _(self, record: PowerReading) -> None:
+        self.energy.add_reading(record)
+
+    @_apply.register
+    def _(self, record: BaselineEnded) -> None:
+        self.energy.add_baseline(record)
 
     @_apply.register
     def _(self, record: BoardFacts) -> None:

@@ -21,6 +21,7 @@ class RunReader:
         # Read in the reverse order of cause: whatever led to a record that was read is on disk
         # by the time its own journal is read.
         kinds: list[tuple[Any, Any]] = [
+            (folder.meter, TelemetryLine),
             (folder.telemetry, TelemetryLine),
             (folder.items, ItemLine),
             (folder.events, Event),

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from edgelab.energy.figures import EnergyFigures
 from edgelab.records import DatasetFacts, ExecutedPrecision, Outcome, StageTimes
 from edgelab.spec import Precision, RunSpec
 from edgelab.tally import LatencyFigures, ThresholdRow
@@ -39,6 +40,7 @@ class PassSummary(msgspec.Struct, frozen=True):
     iou: float | None = None
     input_size: tuple[int, int] | None = None
     conditions: Conditions = Conditions()
+    energy: tuple[EnergyFigures, ...] = ()
 
 
 class RunRecord(msgspec.Struct, frozen=True):

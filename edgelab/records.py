@@ -57,6 +57,13 @@ class Outcome(StrEnum):
         return self not in (Outcome.QUEUED, Outcome.RUNNING)
 
 
+class Warning(Record, frozen=True):  # noqa: A001 - the word that a person reads
+    """Something that did not stop the run but that its reader must know."""
+
+    t: float
+    text: str
+
+
 # life.jsonl ---------------------------------------------------------------------------------
 
 
@@ -68,6 +75,14 @@ class Started(Record, frozen=True):
     boot_id: str
     supervisor_pid: int
     environment: dict[str, str]
+
+
+class Waiting(Record, frozen=True):
+    """The supervisor waits before it goes on: `text` says what for, `limit_s` how long at most."""
+
+    t: float
+    text: str
+    limit_s: float
 
 
 class StepStarted(Record, frozen=True):
@@ -99,7 +114,7 @@ class Ended(Record, frozen=True):
     duration_s: float | None = None
 
 
-Life = Header | Started | StepStarted | StepEnded | Ended
+Life = Header | Started | Waiting | Warning | StepStarted | StepEnded | Ended
 
 
 # events.jsonl -------------------------------------------------------------------------------
@@ -193,13 +208,6 @@ class PassEnded(Record, frozen=True):
     elapsed_s: float
     peak_memory_bytes: Count
     overhead_share: float | None = None
-
-
-class Warning(Record, frozen=True):  # noqa: A001 - the word that a person reads
-    """Something that did not stop the run but that its reader must know."""
-
-    t: float
-    text: str
 
 
 class Failure(Record, frozen=True):
@@ -345,6 +353,10 @@ class Sample(Record, frozen=True):
         return max(0.0, sum(self.cpu) - known) + self.stolen
 
 
+Method = Literal["measured", "counter", "estimated", "manual"]
+Scope = Literal["board input", "wall", "battery", "rails", "package"]
+
+
 class PowerSource(Record, frozen=True):
     """Where watts come from; written once before the first reading of the source.
 
@@ -355,8 +367,8 @@ class PowerSource(Record, frozen=True):
 
     t: float
     source: str
-    method: Literal["measured", "counter", "estimated", "manual"]
-    scope: Literal["board input", "wall", "battery", "rails", "package"]
+    method: Method
+    scope: Scope
     accuracy: float
     period_s: float = 1.0
 

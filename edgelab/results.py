@@ -104,6 +104,21 @@ def _environment(key: str) -> Callable[[ResultRow], Value]:
     return lambda row: row.run.environment.get(key)
 
 
+def _energy(name: str) -> Callable[[ResultRow], Value]:
+    def read(row: ResultRow) -> Value:
+        figures = row.summary.energy
+        value: Value = getattr(figures[0], name) if figures else None
+        return value
+
+    return read
+
+
+def _energy_words(row: ResultRow) -> Value:
+    """Joules an image, an estimate with its `~`, or why there is no such figure."""
+    figures = row.summary.energy
+    return figures[0].per_item_words() if figures else None
+
+
 def _condition(name: str) -> Callable[[ResultRow], Value]:
     def read(row: ResultRow) -> Value:
         value: Value = getattr(row.summary.conditions, name)
@@ -161,6 +176,7 @@ COLUMNS: tuple[Column, ...] = (
         "model_mb", lambda r: _mb(r.summary.model_bytes), "model MB", lambda v: words.number(v, 1)
     ),
     Column("executed", lambda r: r.summary.executed.words if r.summary.executed else None),
+    Column("energy", _energy_words, "J/image"),
     Column("verdict", lambda r: r.summary.conditions.verdict, "conditions"),
     Column("outcome", lambda r: r.summary.outcome.value, "outcome"),
     Column("images", lambda r: r.summary.images),
@@ -191,6 +207,18 @@ COLUMNS: tuple[Column, ...] = (
     Column("cpu_mean_percent", _condition("cpu_mean")),
     Column("observer_cpu_percent", _condition("observer_cpu")),
     Column("observer_memory_mb", lambda r: _mb(r.summary.conditions.observer_memory)),
+    Column("energy_source", _energy("source")),
+    Column("energy_method", _energy("method")),
+    Column("energy_scope", _energy("scope")),
+    Column("energy_coverage", _energy("coverage")),
+    Column("power_mean_w", _energy("mean_watts")),
+    Column("power_idle_w", _energy("baseline_watts")),
+    Column("energy_j", _energy("joules")),
+    Column("energy_uncertainty_j", _energy("uncertainty_joules")),
+    Column("energy_net_j", _energy("net_joules")),
+    Column("energy_net_uncertainty_j", _energy("net_uncertainty_joules")),
+    Column("energy_j_per_image", _energy("joules_per_item")),
+    Column("energy_net_j_per_image", _energy("net_joules_per_item")),
     Column("board", _environment("board")),
     Column("cpu", _environment("cpu")),
     Column("cores", _environment("cores")),

@@ -44,6 +44,11 @@ class RunFolder:
         return self.path / "telemetry.jsonl"
 
     @property
+    def meter(self) -> Path:
+        """Readings of an external meter, imported when the run was over."""
+        return self.path / "power.jsonl"
+
+    @property
     def log(self) -> Path:
         """Everything the runner printed."""
         return self.path / "log.txt"

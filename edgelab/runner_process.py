@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -30,6 +31,7 @@ class RunnerProcess:
                 start_new_session=True,
             )
         self.pid = self._process.pid
+        self._children_before = _children_cpu()
         self._pidfd = os.pidfd_open(self.pid)
 
     def wait(self, seconds: float) -> int | None:
@@ -38,6 +40,11 @@ class RunnerProcess:
         poller.register(self._pidfd, select.POLLIN)
         poller.poll(max(0.0, seconds) * 1000)
         return self._process.poll()
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What it and its own children used in all; known once it has ended."""
+        return _children_cpu() - self._children_before
 
     def signal(self, number: int) -> None:
         """Send a signal to it and all its children."""
@@ -49,6 +56,12 @@ class RunnerProcess:
         self.signal(signal.SIGKILL)
         self._process.wait()
         os.close(self._pidfd)
+
+
+def _children_cpu() -> float:
+    """CPU seconds of all our children that have ended; there is one at a time."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def end_orphan(pid: int | None, folder: RunFolder) -> None:

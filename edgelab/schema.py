@@ -47,7 +47,8 @@ def read_toml(path: Path, kind: type[T]) -> T:
 def convert(raw: Any, kind: type[T], source: str) -> T:
     """Turn plain data into `kind`, or raise a `SchemaProblem` that names `source` and the key."""
     try:
-        return msgspec.convert(raw, kind)
+        # JSON has text as keys only.
+        return msgspec.convert(raw, kind, str_keys=True)
     except msgspec.ValidationError as error:
         raise SchemaProblem(f"{source}: {_explain(str(error), raw)}") from None
 

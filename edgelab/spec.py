@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -79,6 +79,16 @@ class DetectSettings(
 Settings = DetectSettings
 
 
+class CoolDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Before each measuring step, wait until the hottest zone is back at `celsius`.
+
+    None: at what it was when the run began. After `limit_s` the run goes on all the same.
+    """
+
+    limit_s: Annotated[float, Meta(gt=0, le=3600)] = 300.0
+    celsius: Annotated[float, Meta(ge=0, le=150)] | None = None
+
+
 class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A run before it starts. `number` counts the runs of this lab; `created` is Unix time, s."""
 
@@ -89,6 +99,8 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     created: float
     settings: Settings
     time_limit_s: Annotated[float, Meta(gt=0)] | None = None
+    cool_down: CoolDown | None = None
+    governor: Literal["performance"] | None = None
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.created):

@@ -14,29 +14,40 @@ import time
 from collections.abc import Callable, Sequence
 
 from edgelab import environment
-from edgelab.consoles import open_consoles
 from edgelab.death import Death, OutOfMemoryCounts, explain
 from edgelab.durable import try_locked
 from edgelab.home import Home
 from edgelab.journal import JournalWriter
+from edgelab.observer import Observer
 from edgelab.outcome import close_run, end_run
 from edgelab.problem import Problem
 from edgelab.queue import dequeue, queued
 from edgelab.reader import LiveRun
-from edgelab.records import Ended, Outcome, Record, Started, StepEnded, StepStarted
+from edgelab.records import (
+    Ended,
+    Outcome,
+    Record,
+    Started,
+    StepEnded,
+    StepStarted,
+    Waiting,
+    Warning,  # noqa: A004
+)
 from edgelab.run_folder import RunFolder
 from edgelab.runner_process import RunnerProcess, end_orphan
 from edgelab.spec import RunSpec
 from edgelab.steps import Step, steps_of
 from edgelab.store import Store
-from edgelab.telemetry import Board, ProcessTree
+from edgelab.telemetry import ProcessTree
+from edgelab.telemetry.governor import give_back, hold
 
 log = logging.getLogger("edgelab.supervisor")
 
-SAMPLE_PERIOD_S = 1.0
 POLL_PERIOD_S = 0.5
 STOP_GRACE_S = 10.0
 FULL_DISK_PAUSE_S = 5.0
+COOL_ENOUGH = 1.0
+"""Degrees above the target at which a board counts as cooled down."""
 
 
 _GOOD = Outcome.FINISHED
@@ -65,12 +76,10 @@ class RunSupervisor:
         self._folder = folder
         self._spec = spec
         self._terminated = terminated
-        self._board = Board(home=home.root)
-        self._consoles: dict[int, ProcessTree] = {}
         self._started = time.monotonic()
-        self._next_sample = self._started
-        self._telemetry: JournalWriter | None = JournalWriter(folder.telemetry)
         self._life = JournalWriter(folder.life)
+        self._observer = Observer(home, folder)
+        self._start_heat = self._observer.newest.hottest
 
     def run(self) -> None:
         """Do all steps, then close the run."""
@@ -83,8 +92,11 @@ class RunSupervisor:
                 environment=environment.capture(),
             )
         )
-        self._observe(self._board.facts)
-        death = self._steps(steps_of(self._spec))
+        for text in self._observer.warnings:
+            self._write(Warning(t=time.monotonic(), text=text))
+        self._hold_clocks()
+        death = self._measure_baseline() or self._steps(steps_of(self._spec))
+        give_back(self._home.former_governors, environment.boot_id())
         now = time.monotonic()
         self._write(
             Ended(
@@ -96,15 +108,14 @@ class RunSupervisor:
             )
         )
         self._life.close()
-        if self._telemetry is not None:
-            self._telemetry.close()
+        self._observer.close()
         self._insist(lambda: close_run(self._home, self._folder))
 
     def _steps(self, steps: Sequence[Step]) -> Death:
         """Run the steps in order; the first bad end is the run's own."""
         worst = Death(_GOOD)
         for step in steps:
-            death = self._step(step)
+            death = self._cool_down(step) or self._step(step)
             if death.outcome is not _GOOD and worst.outcome is _GOOD:
                 worst = Death(death.outcome, f"{step.name}: {death.reason}")
             if death.outcome in _ENDS_THE_RUN or (step.needed and worst.outcome is not _GOOD):
@@ -112,8 +123,8 @@ class RunSupervisor:
         return worst
 
     def _step(self, step: Step) -> Death:
-        if self._folder.stop_request.exists():
-            return Death(Outcome.STOPPED, "stopped on request")
+        if order := self._order_to_end():
+            return order
         before = OutOfMemoryCounts.read()
         process = RunnerProcess(step, self._folder)
         try:
@@ -140,16 +151,64 @@ class RunSupervisor:
         ordered: Death | None = None
         kill_at = float("inf")
         while True:
-            pause = min(POLL_PERIOD_S, self._next_sample - time.monotonic())
-            status = process.wait(pause)
+            status = process.wait(min(POLL_PERIOD_S, self._observer.pause_s))
             if status is not None:
+                self._observer.last_of(tree, process.cpu_seconds)
                 return ordered, status
-            self._sample(tree)
+            self._tick(tree)
             if ordered is None and (ordered := self._order_to_end()):
                 process.signal(signal.SIGTERM)
                 kill_at = time.monotonic() + STOP_GRACE_S
             elif time.monotonic() > kill_at:
                 process.signal(signal.SIGKILL)
+
+    def _measure_baseline(self) -> Death | None:
+        """Where power is known, see first what the idle board takes."""
+        seconds = self._observer.idle_baseline_s
+        if not self._observer.has_power or seconds <= 0:
+            return None
+        since = time.monotonic()
+        order = self._wait("the idle board's power is measured", seconds, lambda: False)
+        self._observer.baseline_ended(since)
+        return order
+
+    def _cool_down(self, step: Step) -> Death | None:
+        """Wait for the board to be as cool as it was, where the run asks for it."""
+        gate = self._spec.cool_down
+        target = None if gate is None else gate.celsius or self._start_heat
+        if gate is None or target is None or step.needed:
+            return None
+
+        def cool() -> bool:
+            heat = self._observer.newest.hottest
+            return heat is None or heat <= target + COOL_ENOUGH
+
+        if cool():
+            return None
+        return self._wait(f"cooling down to {target:.0f} °C", gate.limit_s, cool)
+
+    def _wait(self, text: str, limit_s: float, until: Callable[[], bool]) -> Death | None:
+        """Do nothing but observe; returns an order to end that came meanwhile."""
+        end = time.monotonic() + limit_s
+        self._write(Waiting(t=time.monotonic(), text=text, limit_s=limit_s))
+        while (now := time.monotonic()) < end and not until():
+            if order := self._order_to_end():
+                return order
+            time.sleep(min(POLL_PERIOD_S, self._observer.pause_s, end - now))
+            self._tick()
+        return None
+
+    def _tick(self, tree: ProcessTree | None = None) -> None:
+        if self._observer.tick(tree):
+            settle_queue(self._home, besides=self._folder)
+
+    def _hold_clocks(self) -> None:
+        if self._spec.governor is None:
+            return
+        try:
+            hold(self._spec.governor, self._home.former_governors, environment.boot_id())
+        except Problem as problem:
+            self._write(Warning(t=time.monotonic(), text=str(problem)))
 
     def _order_to_end(self) -> Death | None:
         if self._folder.stop_request.exists():
@@ -160,32 +219,6 @@ class RunSupervisor:
         if limit is not None and time.monotonic() - self._started > limit:
             return Death(Outcome.TIMED_OUT, f"over its time limit of {limit:g} s")
         return None
-
-    def _sample(self, tree: ProcessTree) -> None:
-        now = time.monotonic()
-        if now < self._next_sample:
-            return
-        # The next tick of the grid that lies ahead: a late sample is not made up for.
-        self._next_sample += SAMPLE_PERIOD_S * (1 + (now - self._next_sample) // SAMPLE_PERIOD_S)
-        settle_queue(self._home, besides=self._folder)
-        self._observe(lambda: self._board.sample(tree, self._watchers()))
-
-    def _observe(self, read: Callable[[], Record]) -> None:
-        """Add to the telemetry. A full disk costs the readings, never the run."""
-        if self._telemetry is None:
-            return
-        try:
-            self._telemetry.append(read())
-        except OSError as error:
-            log.warning("telemetry of %s ends here: %s", self._folder.id, error)
-            self._telemetry.close()
-            self._telemetry = None
-
-    def _watchers(self) -> list[ProcessTree]:
-        """The open consoles: what they use is the cost of watching, not somebody else's load."""
-        pids = open_consoles(self._home)
-        self._consoles = {pid: self._consoles.get(pid) or ProcessTree(pid) for pid in pids}
-        return list(self._consoles.values())
 
     def _write(self, record: Record) -> None:
         def append() -> None:
@@ -238,6 +271,7 @@ def main() -> None:
 def drain(home: Home, terminated: Flag) -> None:
     """Run everything that waits, first in line first; the supervisor lock must be held."""
     Store(home).sweep()
+    give_back(home.former_governors, environment.boot_id())
     settle_queue(home)
     while (waiting := queued(home)) and not terminated:
         folder = waiting[0]

@@ -10,9 +10,11 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import get_args
 
 from edgelab import __version__
 from edgelab.problem import Problem
+from edgelab.records import Scope
 from edgelab.spec import Precision, Scenario
 
 WRONG_USE = 2
@@ -71,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     ):
         _add_json(_command(commands, name, name, text))
     _add_calibrate(commands)
+    _add_power(commands)
     return top
 
 
@@ -123,6 +126,13 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         command.add_argument("--threads", type=int, metavar="N", help="default: all cores")
         command.add_argument("--limit", type=int, metavar="N", help="the first N images only")
         command.add_argument("--time-limit", type=_positive_float, metavar="S", help="seconds")
+        command.add_argument(
+            "--cool-down", type=_positive_float, metavar="S", nargs="?", const=300.0,
+            help="before each pass wait until the board is as cool as at the start (S: at most)",
+        )  # fmt: skip
+        command.add_argument(
+            "--governor", choices=["performance"], help="hold the clocks during the run (as root)"
+        )
         command.add_argument("--detach", action="store_true", help="start it and return at once")
         _add_json(command)
 
@@ -148,6 +158,25 @@ def _add_calibrate(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         "--threads", type=_positive_int, metavar="N", help="the most to use (default: all cores)"
     )
     _add_json(calibrate)
+
+
+def _add_power(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    power = _command(commands, "power", "power", "where watts come from")
+    power.set_defaults(action=None)
+    _add_json(power)
+    actions = power.add_subparsers(title="actions", metavar="ACTION")
+    meter = actions.add_parser("import", help="take an external meter's CSV into a run")
+    meter.set_defaults(action="import")
+    meter.add_argument("run", metavar="RUN")
+    meter.add_argument("file", metavar="CSV", help="time and watts, or time, volts and amperes")
+    meter.add_argument("--name", default="meter", help="what the source is called")
+    meter.add_argument("--offset", type=float, default=0.0, metavar="S", help="added to its times")
+    meter.add_argument("--scope", choices=get_args(Scope), default="board input")
+    meter.add_argument(
+        "--accuracy", type=_positive_float, default=0.02, help="relative, of one reading"
+    )
+    meter.add_argument("--time-column", metavar="NAME")
+    meter.add_argument("--watts-column", metavar="NAME")
 
 
 def _add_json(command: argparse.ArgumentParser) -> None:

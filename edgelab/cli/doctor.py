@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgelab import environment
+from edgelab.boards import recognise
 from edgelab.catalogue import Catalogue
 from edgelab.cli.output import print_json, print_table
 from edgelab.durable import try_locked
+from edgelab.energy.config import load
+from edgelab.energy.discovery import discover
 from edgelab.home import Home
+from edgelab.problem import Problem
 from edgelab.queue import queued
 from edgelab.telemetry import Board
 from edgelab.words import megabytes
@@ -46,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
 def _findings(home: Home) -> Iterator[Finding]:
     yield from _machine()
     yield from _sensors(home)
+    yield from _power(home)
     yield from _software()
     yield from _lab(home)
 
@@ -71,6 +76,26 @@ def _sensors(home: Home) -> Iterator[Finding]:
         if policy.governor != "performance":
             hint = "clocks change with load: edgelab run ... --governor performance holds them"
             yield Finding("governor", "hint", f"{policy.name} {policy.governor}: {hint}")
+
+
+def _power(home: Home) -> Iterator[Finding]:
+    try:
+        settings = load(home.power_settings)
+    except Problem as problem:
+        yield Finding("power", "broken", str(problem))
+        return
+    board = recognise(Catalogue(home).boards())
+    model = board.profile.power if board is not None and board.profile is not None else None
+    found = discover(Path("/"), settings, model)
+    for source in found.sources:
+        facts = source.facts
+        source.close()
+        detail = f"{facts.method}, {facts.scope}, every {facts.period_s:g} s {facts.detail}"
+        yield Finding(f"power {facts.name}", "ok", detail)
+    for warning in settings.warnings:
+        yield Finding("power", "hint", warning)
+    for absent in found.absent:
+        yield Finding(f"power {absent.what}", "missing", absent.reason)
 
 
 def _software() -> Iterator[Finding]:

@@ -42,6 +42,8 @@ def print_results(record: RunRecord) -> None:
     """The result table of a run, and what its reader must know."""
     rows = [[column.text(row) for column in SHOWN] for row in rows_of(record)]
     print_table([column.title or "" for column in SHOWN], rows)
+    if not any(summary.energy for summary in record.passes):
+        print("no power source: see docs/energy.md")
     for warning in record.warnings:
         print(f"note: {words.plain(warning)}")
     if record.outcome is not Outcome.FINISHED:
@@ -56,6 +58,8 @@ def reason_lines(reason: str) -> str:
 def _progress(run: RunProjection) -> tuple[str, str]:
     if run.outcome is Outcome.QUEUED:
         return "waiting in the queue", ""
+    if run.waiting is not None:
+        return words.plain(f"{run.spec.title}: {run.waiting.text}"), ""
     if run.current is None or run.current.started is None:
         return _phase(run)
     headline = f"{run.spec.title}: {run.current.precision} "

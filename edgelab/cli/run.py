@@ -19,7 +19,7 @@ from edgelab.reader import LiveRun
 from edgelab.records import Outcome
 from edgelab.results import as_dict, rows_of
 from edgelab.schema import convert
-from edgelab.spec import DetectSettings, Precision, RunSpec
+from edgelab.spec import CoolDown, DetectSettings, Precision, RunSpec
 
 
 def run(options: argparse.Namespace) -> int:
@@ -30,7 +30,14 @@ def run(options: argparse.Namespace) -> int:
     else:
         settings, title = _detect(options, Catalogue(lab.home))
     lab.recover()
-    spec = lab.submit(settings, title, options.time_limit)
+    cool_down = None if options.cool_down is None else CoolDown(limit_s=options.cool_down)
+    spec = lab.submit(
+        settings,
+        title,
+        time_limit_s=options.time_limit,
+        cool_down=cool_down,
+        governor=options.governor,
+    )
     if options.detach:
         return _detached(spec, options.json)
     return _follow(lab, spec, options.json)

@@ -25,10 +25,13 @@ class ProcessTree:
         self._cpu: dict[int, float] = {}
         self._faults: dict[int, int] = {}
         self._at = time.monotonic()
+        self._last_word: float | None = None
 
     def read(self) -> Usage:
         """Read the tree once; an empty Usage when it is gone."""
         now, before = time.monotonic(), self._cpu
+        if self._last_word is not None:
+            return self._read_last(now)
         self._cpu, memory = {}, 0
         for process in self._processes():
             try:
@@ -45,6 +48,17 @@ class ProcessTree:
         spent = sum(used - before.get(pid, 0.0) for pid, used in self._cpu.items())
         cpu = round(100 * spent / elapsed, 1) if elapsed > 0 else None
         return Usage(cpu, memory, sum(self._faults.values()))
+
+    def ended(self, cpu_seconds: float) -> None:
+        """The process is gone; `cpu_seconds`: all that it and its children ever used."""
+        self._last_word = cpu_seconds
+
+    def _read_last(self, now: float) -> Usage:
+        spent = max(0.0, (self._last_word or 0.0) - sum(self._cpu.values()))
+        elapsed, self._at = now - self._at, now
+        self._cpu = {self._pid: self._last_word or 0.0}
+        cpu = round(100 * spent / elapsed, 1) if elapsed > 0 else None
+        return Usage(cpu=cpu, major_faults=sum(self._faults.values()))
 
     def _processes(self) -> list[psutil.Process]:
         try:

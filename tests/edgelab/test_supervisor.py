@@ -7,17 +7,28 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from edgelab import supervisor
+from edgelab import observer, supervisor
 from edgelab.home import Home
 from edgelab.journal import JournalWriter
 from edgelab.lab import Lab
 from edgelab.outcome import close_run
 from edgelab.queue import queued
-from edgelab.records import Outcome, Started, StepStarted
+from edgelab.reader import RunReader
+from edgelab.records import (
+    BaselineEnded,
+    Outcome,
+    PowerSource,
+    Sample,
+    Started,
+    StepEnded,
+    StepStarted,
+    Waiting,
+)
 from edgelab.run_folder import RunFolder
-from edgelab.spec import RunSpec
+from edgelab.spec import CoolDown, RunSpec
 from edgelab.steps import Step
 from edgelab.supervisor import Flag, drain
 from tests.recorded import life_of, make_item, make_spec, write_run
@@ -120,8 +131,6 @@ def test_a_stop_is_obeyed_even_by_the_deaf(
 
 
 def test_a_time_limit_ends_the_run(home: Home, steps: Steps) -> None:
-    import msgspec
-
     spec = msgspec.structs.replace(make_spec(1), time_limit_s=0.2)
     write_run(home, spec, {}, waiting=True)
     steps("wait")
@@ -207,7 +216,7 @@ def test_a_full_disk_costs_the_telemetry_never_the_run(
         real(self, record)  # type: ignore[arg-type]
 
     steps("finish")
-    monkeypatch.setattr(supervisor, "SAMPLE_PERIOD_S", 0.01)
+    monkeypatch.setattr(observer, "PERIOD_S", 0.01)
     with monkeypatch.context() as patched:
         flag = Flag()
         patched.setattr(JournalWriter, "append", full)
@@ -244,3 +253,107 @@ def test_a_run_whose_spec_is_broken_does_not_block_the_queue(home: Home, steps: 
     assert [record.spec.number for record in Lab(home).runs()] == [2]
     drain(home, Flag())
     assert [record.spec.number for record in Lab(home).runs()] == [2]
+
+
+def power_from(home: Home, watts: float) -> None:
+    home.root.mkdir(parents=True, exist_ok=True)
+    home.power_settings.write_text(
+        "schema_version = 1\nidle_baseline_s = 0.3\n"
+        f'[[source]]\nkind = "command"\nname = "meter"\ncommand = ["echo", "{watts}"]\n'
+        "period_s = 0.2\n"
+    )
+
+
+def test_where_power_is_known_the_idle_board_is_measured_first(
+    home: Home, steps: Steps, waiting: RunFolder
+) -> None:
+    power_from(home, 3.5)
+    steps("finish")
+    drain(home, Flag())
+    records = RunReader(waiting).poll()
+    kinds = [type(record).__name__ for record in records]
+    assert kinds.index("Waiting") < kinds.index("BaselineEnded") < kinds.index("StepStarted")
+    baseline = next(record for record in records if isinstance(record, BaselineEnded))
+    assert baseline.t - baseline.since == pytest.approx(0.3, abs=0.25)
+    source = next(record for record in records if isinstance(record, PowerSource))
+    assert (source.source, source.method) == ("meter", "measured")
+
+
+def test_broken_power_settings_cost_the_watts_never_the_run(
+    home: Home, steps: Steps, waiting: RunFolder
+) -> None:
+    home.root.mkdir(parents=True, exist_ok=True)
+    home.power_settings.write_text("schema_version = 'one'")
+    steps("finish")
+    drain(home, Flag())
+    record = Lab(home).runs()[0]
+    assert record.outcome is Outcome.FINISHED
+    assert "power.toml: schema_version" in record.warnings[0]
+
+
+def test_a_stretch_too_short_for_a_tick_is_sampled_at_its_end(
+    home: Home, steps: Steps, waiting: RunFolder
+) -> None:
+    steps("finish")
+    drain(home, Flag())
+    records = RunReader(waiting).poll()
+    last = [record for record in records if isinstance(record, Sample)][-1]
+    ended = next(record for record in records if isinstance(record, StepEnded))
+    assert last.t <= ended.t
+    assert last.runner_cpu is not None
+    assert last.runner_cpu > 0
+
+
+class Oven:
+    """A board that work makes hot, and that cools down after so many readings at rest."""
+
+    def __init__(self, cool_after: int) -> None:
+        self.at_rest = 0
+        self.cool_after = cool_after
+        self.worked = False
+
+    def sample(self, tree: object = None, _: object = ()) -> Sample:
+        self.worked = self.worked or tree is not None
+        self.at_rest += self.worked and tree is None
+        hot = self.worked and self.at_rest < self.cool_after
+        return Sample(t=time.monotonic(), temperatures={"cpu": 80.0 if hot else 45.0})
+
+
+@pytest.mark.parametrize(("cool_after", "limit"), [(4, 30.0), (10**9, 0.2)])
+def test_the_cool_down_gate_opens_when_cool_or_at_its_limit(
+    home: Home, steps: Steps, monkeypatch: pytest.MonkeyPatch, cool_after: int, limit: float
+) -> None:
+    oven = Oven(cool_after)
+    monkeypatch.setattr(observer, "PERIOD_S", 0.01)
+    monkeypatch.setattr(observer.Board, "sample", lambda _, *given: oven.sample(*given))
+    spec = msgspec.structs.replace(make_spec(1), cool_down=CoolDown(limit_s=limit))
+    folder = write_run(home, spec, {}, waiting=True)
+    steps("finish-1", "finish-2", needed=False)
+    drain(home, Flag())
+    assert Lab(home).runs()[0].outcome is Outcome.FINISHED
+    records = RunReader(folder).poll()
+    waits = [record for record in records if isinstance(record, Waiting)]
+    assert [wait.text for wait in waits] == ["cooling down to 45 °C"]
+    second = [record for record in records if isinstance(record, StepStarted)][1]
+    waited = second.t - waits[0].t
+    assert (waited >= limit) == (cool_after > 4)
+
+
+def test_a_run_without_power_and_gate_waits_for_nothing(
+    home: Home, steps: Steps, waiting: RunFolder
+) -> None:
+    steps("finish")
+    drain(home, Flag())
+    assert not [r for r in RunReader(waiting).poll() if isinstance(r, Waiting)]
+
+
+def test_a_governor_that_cannot_be_set_is_a_warning(home: Home, steps: Steps) -> None:
+    spec = msgspec.structs.replace(make_spec(1), governor="performance")
+    write_run(home, spec, {}, waiting=True)
+    steps("finish")
+    drain(home, Flag())
+    record = Lab(home).runs()[0]
+    assert record.outcome is Outcome.FINISHED
+    assert any("governor" in warning for warning in record.warnings) or list(
+        Path("/sys/devices/system/cpu/cpufreq").glob("policy*")
+    )
