@@ -44,7 +44,8 @@ def build_detector(
     nodes = [
         helper.make_node("Conv", ["images", "stem"], ["seen"], strides=[CELL, CELL]),
         helper.make_node("Sigmoid", ["seen"], ["gate"]),
-        helper.make_node("Mul", ["seen", "gate"], ["features"]),
+        helper.make_node("Mul", ["seen", "gate"], ["bright"]),
+        helper.make_node("Conv", ["bright", "same"], ["features"]),
         helper.make_node("Conv", ["features", "box", "box_bias"], ["raw_boxes"]),
         helper.make_node("Conv", ["features", "class", "class_bias"], ["raw_classes"]),
         helper.make_node("Reshape", ["raw_boxes", "to_boxes"], ["boxes"]),
@@ -118,6 +119,7 @@ def _weights(dtype: Any) -> dict[str, NDArray[Any]]:
     bins = np.tile([10.0, 10.0, -10.0, -10.0], 4)  # expectation 0.5: half a cell to each side
     return {
         "stem": stem.astype(dtype),
+        "same": np.eye(3).reshape(3, 3, 1, 1).astype(dtype),
         "box": np.zeros((4 * BINS, 3, 1, 1), dtype),
         "box_bias": bins.astype(dtype),
         "class": classes.astype(dtype),

@@ -57,7 +57,8 @@ def test_int8_is_executed_in_integers(colour_model: Path, images: list[Path]) ->
     full = prove_executed(colour_model)
     integer = prove_executed(quantised(colour_model, images[:6]))
     assert full.words == "100% fp32"
-    assert integer.integer >= 4  # three convolutions and the SiLU between them
+    # The convolution between the first and the last, and the SiLU before it.
+    assert integer.integer >= 2
     assert integer.full < full.full
     assert integer.weights["int8"] > 0
     assert set(full.weights) == {"float32", "int64"}
