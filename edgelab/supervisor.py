@@ -46,6 +46,7 @@ log = logging.getLogger("edgelab.supervisor")
 POLL_PERIOD_S = 0.5
 STOP_GRACE_S = 10.0
 FULL_DISK_PAUSE_S = 5.0
+POWER_TAIL_S = 2.0
 COOL_ENOUGH = 1.0
 """Degrees above the target at which a board counts as cooled down."""
 
@@ -80,6 +81,7 @@ class RunSupervisor:
         self._life = JournalWriter(folder.life)
         self._observer = Observer(home, folder)
         self._start_heat = self._observer.newest.hottest
+        self._measured = False
 
     def run(self) -> None:
         """Do all steps, then close the run."""
@@ -96,6 +98,7 @@ class RunSupervisor:
             self._write(Warning(t=time.monotonic(), text=text))
         self._hold_clocks()
         death = self._measure_baseline() or self._steps(steps_of(self._spec))
+        self._bracket_power()
         give_back(self._home.former_governors, environment.boot_id())
         now = time.monotonic()
         self._write(
@@ -129,6 +132,7 @@ class RunSupervisor:
         process = RunnerProcess(step, self._folder)
         try:
             self._write(StepStarted(t=time.monotonic(), step=step.name, pid=process.pid))
+            self._measured = not step.needed
             ordered, status = self._watch(process)
         finally:
             process.close()
@@ -171,6 +175,11 @@ class RunSupervisor:
         order = self._wait("the idle board's power is measured", seconds, lambda: False)
         self._observer.baseline_ended(since)
         return order
+
+    def _bracket_power(self) -> None:
+        """A measured window ends between two readings: the later one has still to come."""
+        if self._observer.has_power and self._measured:
+            self._wait("the power reading after the last image", POWER_TAIL_S, lambda: False)
 
     def _cool_down(self, step: Step) -> Death | None:
         """Wait for the board to be as cool as it was, where the run asks for it."""

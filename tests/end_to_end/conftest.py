@@ -114,12 +114,12 @@ def eventually(condition: Callable[[], Any]) -> Any:
     pytest.fail("patience ended")
 
 
-def measuring(live: LiveRun) -> Callable[[], LiveRun | None]:
-    """Ready once the run has measured an image."""
+def measuring(live: LiveRun, items: int = 1) -> Callable[[], LiveRun | None]:
+    """Ready once the run has measured so many items."""
 
     def check() -> LiveRun | None:
         live.advance()
-        return live if live.projection.done else None
+        return live if live.projection.done >= items else None
 
     return check
 

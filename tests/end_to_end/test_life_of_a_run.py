@@ -78,8 +78,9 @@ def test_a_killed_runner_is_recorded_and_the_queue_goes_on(
     first = edgelab.json(*endless)["run"]
     second = edgelab.json(*detect, "--detach")["run"]
     live = edgelab.live(first)
-    eventually(measuring(live))
-    os.kill(live.projection.runner_pid or 0, signal.SIGKILL)
+    eventually(measuring(live, IMAGES))
+    assert live.projection.runner_pid is not None
+    os.kill(live.projection.runner_pid, signal.SIGKILL)
     assert eventually(over(live)) is Outcome.KILLED
     assert eventually(over(edgelab.live(second))) is Outcome.FINISHED
     record = edgelab.json("show", first)
