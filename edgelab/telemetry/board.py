@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from edgelab.records import BoardFacts, CoolingZone, FrequencyPolicy, Sample
 from edgelab.telemetry import files, sensors
 from edgelab.telemetry.files import Unreadable
-from edgelab.telemetry.process_tree import ProcessTree
+from edgelab.telemetry.process_tree import OwnProcess, ProcessTree
 from edgelab.telemetry.sensors import Absent, Sensor
 
 _EARLY_S = 0.25
@@ -35,7 +34,7 @@ class Board:
         self.problems: dict[str, str] = {}
         self._due: dict[str, float] = {}
         self._kept: dict[str, Any] = {}
-        self._own = ProcessTree(os.getpid())
+        self._own = OwnProcess()
 
     def sample(
         self, runner: ProcessTree | None = None, consoles: Iterable[ProcessTree] = ()

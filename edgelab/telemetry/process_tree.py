@@ -17,6 +17,21 @@ class Usage:
     major_faults: int | None = None
 
 
+class OwnProcess:
+    """This process alone: a supervisor's children are what it watches, not what it costs."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._before = (time.monotonic(), time.process_time())
+
+    def read(self) -> Usage:
+        """What it used since the last reading; its children left out."""
+        (wall, used), self._before = self._before, (time.monotonic(), time.process_time())
+        elapsed = self._before[0] - wall
+        cpu = round(100 * (self._before[1] - used) / elapsed, 2) if elapsed > 0 else None
+        return Usage(cpu, self._process.memory_info().rss)
+
+
 class ProcessTree:
     """Follows a process and its children; what a child used is kept when the child is gone."""
 

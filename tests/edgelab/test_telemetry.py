@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +197,19 @@ def test_a_process_tree_counts_its_own_memory_and_cpu() -> None:
 def test_a_process_that_is_gone_reads_as_nothing() -> None:
     usage = ProcessTree(2**22 + 1).read()
     assert (usage.cpu, usage.memory, usage.major_faults) == (None, None, None)
+
+
+def test_what_a_supervisor_costs_is_without_what_it_watches() -> None:
+    board = Board()
+    hog = "import sys; held = bytearray(400_000_000); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hog], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        sample = board.sample(ProcessTree(child.pid))
+        child.communicate(b"")
+    assert sample.runner_memory is not None
+    assert sample.runner_memory > 350 * MB
+    assert sample.supervisor_memory is not None
+    assert sample.supervisor_memory < 350 * MB
