@@ -33,11 +33,12 @@ class Feed:
     def __init__(self, source: Source, clock: Callable[[], float]) -> None:
         self.source = source
         self.state = SourceState(source.facts.name)
+        self.asked = -math.inf  # when the newest reading was begun
         self._clock = clock
 
     def read(self) -> PowerReading | None:
         """The reading with the time in the middle of its taking, or None."""
-        before = self._clock()
+        before = self.asked = self._clock()
         try:
             reading = _sane(self.source.read())
         except SourceError as error:
@@ -56,9 +57,10 @@ class Feed:
 
 
 class _Reader(Protocol):
-    """Gives readings as they become due."""
+    """Gives readings as they become due. `heard`: when the newest that can be taken was begun."""
 
     feed: Feed
+    heard: float
 
     def take(self) -> list[PowerReading]: ...
 
@@ -70,10 +72,12 @@ class Direct:
 
     def __init__(self, feed: Feed) -> None:
         self.feed = feed
+        self.heard = -math.inf
 
     def take(self) -> list[PowerReading]:
         """The reading of this moment, if there is one."""
         reading = self.feed.read()
+        self.heard = self.feed.asked
         return [] if reading is None else [reading]
 
     def close(self) -> None:
@@ -94,6 +98,7 @@ class Poller:
         wait: Callable[[float], bool] | None = None,
     ) -> None:
         self.feed = feed
+        self.heard = -math.inf
         self._clock = clock
         self._ended = threading.Event()
         self._wait = wait or self._ended.wait
@@ -117,6 +122,7 @@ class Poller:
             reading = self.feed.read()
             if reading is not None:
                 self._queue.append(reading)
+            self.heard = self.feed.asked
             # The next tick of the grid that lies ahead: a late reading is not made up for.
             due += period * (1 + max(0.0, self._clock() - due) // period)
         self.feed.source.close()
@@ -144,6 +150,13 @@ class PowerMonitor:
     def tick(self) -> list[PowerReading]:
         """Read what answers at once, and collect what the threads have read."""
         return [reading for reader in self._readers for reading in reader.take()]
+
+    def heard_since(self, t: float) -> bool:
+        """True when each source has been asked after `t` and has answered or failed.
+
+        The next `tick` then has all there is to know of the time until `t`.
+        """
+        return all(reader.heard >= t for reader in self._readers)
 
     @property
     def states(self) -> list[SourceState]:

@@ -160,6 +160,25 @@ def test_a_late_reading_is_not_made_up_for() -> None:
     assert pauses == [0.0, 1.0, 0.5, 1.0, 1.0]
 
 
+def test_a_run_can_wait_for_the_last_word_of_each_source() -> None:
+    """A reading that was begun before the end of the run says nothing of its end."""
+    source = Scripted()
+    monitor = PowerMonitor([source])
+    source.was_asked()
+    end = time.monotonic()
+    source.told.put(Reading(watts=4.0))
+    source.was_asked()
+    assert not monitor.heard_since(end)
+    source.told.put(SourceError("no answer within 2 s"))
+    source.was_asked()
+    assert monitor.heard_since(end)
+    assert [reading.watts for reading in monitor.tick()] == [4.0]
+    monitor.close()
+    source.told.put(SourceError("end"))
+    assert source.closed.wait(PATIENCE_S)
+    assert PowerMonitor([]).heard_since(end)
+
+
 def test_the_announcement_comes_before_every_reading() -> None:
     source = Scripted()
     source.told.put(Reading(watts=4.0))
