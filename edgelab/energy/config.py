@@ -15,7 +15,7 @@ from msgspec import Meta
 from edgelab.durable import replace_file
 from edgelab.energy.estimate import PowerModel
 from edgelab.energy.secret import Secret
-from edgelab.energy.sources import Scope
+from edgelab.records import Scope
 from edgelab.schema import SchemaProblem, convert
 
 FILE_NAME = "power.toml"

@@ -9,7 +9,7 @@ import msgspec
 
 from edgelab import words
 from edgelab.energy.integrate import ENOUGH, Integral, PowerTrace
-from edgelab.energy.sources import Method, Scope
+from edgelab.records import Method, Scope
 
 COVERAGE_FACTOR = 2.0
 """Expanded uncertainty is this many standard ones: about 95 % (GUM, JCGM 100:2008, 6.2.1)."""

@@ -14,7 +14,7 @@ import msgspec
 
 from edgelab.durable import replace_file
 from edgelab.energy.meter_file import Columns, MeterFile, MeterProblem
-from edgelab.energy.sources import Scope, SourceFacts
+from edgelab.energy.sources import SourceFacts
 from edgelab.journal import JournalReader
 from edgelab.records import (
     JOURNAL_VERSION,
@@ -24,13 +24,11 @@ from edgelab.records import (
     PowerReading,
     PowerSource,
     Record,
+    Scope,
     Started,
     TelemetryLine,
 )
 from edgelab.run_folder import RunFolder
-
-FILE_NAME = "power.jsonl"
-"""In the run's folder; its one writer is the import, and a new import replaces the old."""
 
 _MARGIN_S = 10.0
 _FINEST_S = 0.1
@@ -56,7 +54,7 @@ def import_meter(
     offset_s: float = 0.0,
     columns: Columns | None = None,
 ) -> Imported:
-    """Write the meter's readings during the run into its `power.jsonl`, durably.
+    """Write the meter's readings during the run into its `power.jsonl`, in place of an older one.
 
     The file has a header, a time (Unix seconds, ISO 8601 with a zone, or seconds since the run's
     start) and watts, or volts and amperes. `offset_s` is added to its times. Wall-clock times are
@@ -76,11 +74,11 @@ def import_meter(
         raise MeterProblem(f"{file}: mean power {mean:.3g} W: the meter's leads are swapped")
     period = max(median(b[0] - a[0] for a, b in pairwise(taken)), _FINEST_S)
     facts = SourceFacts(name, "manual", scope, accuracy, period)
-    records: list[Record] = [Header(Path(FILE_NAME).stem, JOURNAL_VERSION)]
+    records: list[Record] = [Header(folder.meter.stem, JOURNAL_VERSION)]
     records.append(facts.record(taken[0][0]))
     records += [PowerReading(t, name, watts) for t, watts in taken]
     encoder = msgspec.json.Encoder()
-    replace_file(folder.path / FILE_NAME, encoder.encode_lines(records))
+    replace_file(folder.meter, encoder.encode_lines(records))
     warnings = () if rows.since_start else run.warnings
     return Imported(len(taken), taken[-1][0] - taken[0][0], mean, warnings)
 

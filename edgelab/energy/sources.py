@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from edgelab.records import PowerSource
-
-Method = Literal["measured", "counter", "estimated", "manual"]
-Scope = Literal["board input", "wall", "battery", "rails", "package"]
+from edgelab.records import Method, PowerSource, Scope
 
 METHODS: tuple[Method, ...] = ("manual", "measured", "counter", "estimated")
 """From the most to the least trusted. A file that a person imported is what that person trusts."""

@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgelab.energy.sources import Reading, Scope, SourceError, SourceFacts
+from edgelab.energy.sources import Reading, SourceError, SourceFacts
+from edgelab.records import Scope
 
 _POWER_CHIPS = frozenset(
     ("ina219", "ina220", "ina226", "ina228", "ina230", "ina231", "ina237", "ina238", "ina260")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgelab.energy.imported import FILE_NAME, import_meter
+from edgelab.energy.imported import import_meter
 from edgelab.energy.ledger import EnergyLedger
 from edgelab.energy.meter_file import Columns, MeterProblem, _split_unit
 from edgelab.journal import JournalReader, JournalWriter
@@ -54,7 +54,7 @@ def csv_file(tmp_path: Path, *lines: str) -> Path:
 
 
 def imported(folder: RunFolder) -> tuple[PowerSource, list[PowerReading]]:
-    journal: JournalReader[Record] = JournalReader(folder.path / FILE_NAME, TelemetryLine)
+    journal: JournalReader[Record] = JournalReader(folder.meter, TelemetryLine)
     source, *readings = journal.poll()
     assert journal.damaged == 0
     assert isinstance(source, PowerSource)
@@ -234,7 +234,7 @@ def test_a_broken_file_is_told_by_row_value_and_remedy(
         import_meter(run, file)
     for word in (str(file), *words):
         assert word in str(caught.value)
-    assert not (run.path / FILE_NAME).exists()
+    assert not (run.meter).exists()
 
 
 def test_files_that_cannot_be_read_and_runs_that_never_began(
