@@ -148,7 +148,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("tab", "next_pane", "next pane", "Go to the next pane (shift+tab: back)",
            Place.EVERYWHERE, footer=False, palette=False),
-    Action("ctrl+p", "command_palette", "palette", "Find any of these by name", Place.EVERYWHERE,
+    Action("ctrl+p", "palette", "palette", "Find any of these by name", Place.EVERYWHERE,
            footer=False, palette=False),
     Action("question_mark", "help", "help", "Show all keys", Place.EVERYWHERE),
     Action("q", "quit", "quit", "Leave; with a run on, asks: detach, stop or stay",

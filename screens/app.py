@@ -10,10 +10,9 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import App
-from textual.command import CommandPalette
 from textual.message import Message
-from textual.widgets import Input
 
+from edgelab import words
 from edgelab.export import write_csv
 from edgelab.lab import Lab
 from edgelab.problem import Problem
@@ -27,10 +26,12 @@ from screens.dialogs import Leave, Leaving
 from screens.face import Face
 from screens.help import HelpScreen
 from screens.lab import LabScreen
-from screens.palette import ActionProvider
+from screens.palette import Palette
 from screens.themes import THEMES
 from screens.watch import Snapshot, Watch
 from screens.widgets.table import Table
+
+_LONGEST_NOTICE = 500
 
 LOOK_PERIOD_S = 1.0
 """Seconds between two looks at what others did to the lab."""
@@ -46,9 +47,8 @@ class Console(App[None]):
     TITLE = "edgelab"
     # Textual reads no stylesheet for the default screen: the Lab's is named here.
     CSS_PATH: ClassVar = ["app.tcss", "lab.tcss"]
-    COMMANDS: ClassVar = {ActionProvider}
     BINDINGS = bindings(Place.EVERYWHERE)
-    ENABLE_COMMAND_PALETTE = True
+    ENABLE_COMMAND_PALETTE = False  # ours is screens.palette
 
     class Looked(Message):
         """The lab was read."""
@@ -168,7 +168,7 @@ class Console(App[None]):
     def say(self, text: str, bad: bool = False) -> None:
         """A short notice; foreign text in it stays text."""
         self.notify(
-            self.face.glyphs.text(text),
+            self.face.glyphs.text(words.plain(text, _LONGEST_NOTICE)),
             severity="error" if bad else "information",
             markup=False,
         )
@@ -189,10 +189,6 @@ class Console(App[None]):
     def _tell_failed(self, event: Failed) -> None:
         self.say(event.problem, bad=True)
 
-    @on(CommandPalette.Opened)
-    def _calm_palette(self) -> None:
-        self.screen.query_one(Input).cursor_blink = False
-
     # Keys that work everywhere ---------------------------------------------------------------
 
     def action_lab(self) -> None:
@@ -208,6 +204,17 @@ class Console(App[None]):
     def action_help(self) -> None:
         """Show all keys."""
         self.push_screen(HelpScreen(self.face))
+
+    @work(group="palette")
+    async def action_palette(self) -> None:
+        """Find an action by name, and do it."""
+        if not isinstance(self.screen, ConsoleScreen):
+            return
+        screen = self.screen
+        action = await self.push_screen_wait(Palette(self.face, screen.place))
+        if action is not None:
+            namespace = "app" if action.place is Place.EVERYWHERE else "screen"
+            await screen.run_action(f"{namespace}.{action.id}")
 
     def action_theme(self) -> None:
         """The next colours."""

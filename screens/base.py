@@ -29,6 +29,7 @@ class ConsoleScreen(Screen[None]):
     def __init__(self, face: Face) -> None:
         super().__init__()
         self.face = face
+        self._moving = False
 
     @property
     def console(self) -> Console:
@@ -39,6 +40,26 @@ class ConsoleScreen(Screen[None]):
     def folded(self) -> bool:
         """True where the terminal is too small for all panes at once."""
         return self.has_class("-narrow") or self.has_class("-short")
+
+    @property
+    def moving(self) -> bool:
+        """True while the screen looks at its run at every tick."""
+        return self._moving
+
+    def move(self, on: bool) -> None:
+        """Begin to tick, or stand still."""
+        self._moving = on
+        if on:
+            self._timer.resume()
+        else:
+            self._timer.pause()
+
+    def tick(self) -> None:
+        """Take in what is due by the clock."""
+
+    def on_mount(self) -> None:
+        """Stand still at first."""
+        self._timer = self.set_interval(self.face.tick_s, self.tick, pause=True)
 
     def take(self, snapshot: Snapshot) -> None:
         """The lab changed."""
@@ -58,6 +79,10 @@ class ConsoleScreen(Screen[None]):
         question = Ask(self.face, f"Stop run #{record.spec.number}?", "What it measured is kept.")
         self.app.push_screen(question, stop)
 
+    def on_screen_suspend(self) -> None:
+        """Covered: nothing to draw."""
+        self.move(False)
+
     def on_screen_resume(self) -> None:
-        """While it was covered, the lab may have changed."""
+        """While it was covered, the lab may have changed. (Textual calls subclasses' too.)"""
         self.take(self.console.snapshot)

@@ -12,7 +12,6 @@ from edgelab.spec import DetectSettings
 from screens.widgets.live import outcome_tone
 from screens.widgets.table import Column
 
-
 _FIRST = ("model", "precision", "outcome", "threshold")
 
 

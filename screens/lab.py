@@ -104,7 +104,6 @@ class LabScreen(ConsoleScreen):
     def on_mount(self) -> None:
         """Begin at rest; what is slow comes after the first paint."""
         self.set_class(True, "-tab-setup")
-        self._timer = self.set_interval(self.face.tick_s, self.tick, pause=True)
         self.call_after_refresh(self._begin)
         # The first reading is of our own start; the next one is of the board.
         self.set_timer(_SETTLED_S, self.rest)
@@ -150,7 +149,7 @@ class LabScreen(ConsoleScreen):
         self.live = event.live
         self._passes_over = 0
         self.action_tab("live")
-        self._timer.resume()
+        self.move(True)
         self._draw()
 
     def tick(self) -> None:
@@ -167,18 +166,13 @@ class LabScreen(ConsoleScreen):
             self._passes_over = over
             self._show_results()
         if run.outcome.over:
-            self._timer.pause()
+            self.move(False)
             self.console.look()
-
-    def on_screen_suspend(self) -> None:
-        """Covered: nothing to draw."""
-        self._timer.pause()
 
     def on_screen_resume(self) -> None:
         """Back: catch up."""
-        super().on_screen_resume()
         if self.live is not None and not self.live.projection.outcome.over:
-            self._timer.resume()
+            self.move(True)
             self.tick()
 
     def on_key(self) -> None:

@@ -2,49 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import ClassVar
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
 
 from screens.actions import Action, Place, at
-from screens.base import ConsoleScreen
+from screens.dialogs import quiet_input
+from screens.face import Face
+from screens.ink import Tone
+from screens.widgets.table import Column, Table
 
 
-class ActionProvider(Provider):
-    """The actions that work on the screen from which the palette was opened."""
+def _accent(_: Action) -> Tone:
+    return "accent"
 
-    async def discover(self) -> Hits:
+
+COLUMNS: tuple[Column[Action], ...] = (
+    Column("key", lambda action: action.key_name, tone=_accent, searched=False),
+    Column("name", lambda action: action.title),
+    Column("does", lambda action: action.help, flex=True),
+)
+
+
+class Palette(ModalScreen[Action]):
+    """The actions that work on the screen it was opened from; closes with the chosen one."""
+
+    CSS_PATH = "palette.tcss"
+    BINDINGS: ClassVar = [
+        Binding("up", "move(-1)", "up"),
+        Binding("down", "move(1)", "down"),
+        Binding("escape", "close", "close"),
+    ]
+
+    def __init__(self, face: Face, place: Place) -> None:
+        super().__init__()
+        self._face = face
+        self._place = place
+        self._table: Table[Action] = Table(
+            COLUMNS, lambda action: (action.place, action.id), face, id="commands", headed=False
+        )
+
+    def compose(self) -> ComposeResult:
+        """What to look for, and what was found."""
+        with Vertical(classes="dialog"):
+            yield quiet_input(placeholder="what do you want to do?")
+            yield self._table
+
+    def on_mount(self) -> None:
         """All of them, before anything is typed."""
-        for action in self._actions():
-            yield DiscoveryHit(_title(action), self._do(action), help=action.help)
+        self._table.can_focus = False
+        places = (self._place, Place.EVERYWHERE)
+        self._table.show([a for place in places for a in at(place) if a.palette])
+        self.query_one(Input).focus()
 
-    async def search(self, query: str) -> Hits:
-        """Those that match."""
-        matcher = self.matcher(query)
-        for action in self._actions():
-            text = f"{_title(action)} {action.help}"
-            score = matcher.match(text)
-            if score > 0:
-                yield Hit(
-                    score, matcher.highlight(_title(action)), self._do(action), help=action.help
-                )
+    @on(Input.Changed)
+    def _search(self, event: Input.Changed) -> None:
+        self._table.show_only(event.value)
 
-    def _actions(self) -> Iterator[Action]:
-        places = [Place.EVERYWHERE]
-        if isinstance(self.screen, ConsoleScreen):
-            places.insert(0, self.screen.place)
-        return (action for place in places for action in at(place) if action.palette)
+    @on(Input.Submitted)
+    def _take(self) -> None:
+        self.dismiss(self._table.row)
 
-    def _do(self, action: Action):  # type: ignore[no-untyped-def]
-        async def run() -> None:
-            await self.screen.run_action(f"{_namespace(action)}.{action.id}")
+    def action_move(self, step: int) -> None:
+        """Another row."""
+        self._table.action_cursor(step)
 
-        return run
-
-
-def _title(action: Action) -> str:
-    return f"{action.title} ({action.key_name})"
-
-
-def _namespace(action: Action) -> str:
-    return "app" if action.place is Place.EVERYWHERE else "screen"
+    def action_close(self) -> None:
+        """Nothing, then."""
+        self.dismiss(None)

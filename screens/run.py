@@ -97,7 +97,6 @@ class RunScreen(ConsoleScreen):
 
     def on_mount(self) -> None:
         """Paint, then read."""
-        self._timer = self.set_interval(self.face.tick_s, self.tick, pause=True)
         self.action_tab("live")
         self.load()
 
@@ -130,7 +129,7 @@ class RunScreen(ConsoleScreen):
             self.query_one(TimelinePane).show(event.source)
             self._show_items()
         else:
-            self._timer.resume()
+            self.move(True)
         self._draw()
 
     # Time --------------------------------------------------------------------------------------
@@ -143,9 +142,9 @@ class RunScreen(ConsoleScreen):
         if source.advance() or isinstance(source, Replay):
             self._draw()
         if isinstance(source, Replay) and not source.playing:
-            self._timer.pause()
+            self.move(False)
         elif isinstance(source, LiveRun) and source.projection.outcome.over:
-            self._timer.pause()
+            self.move(False)
             self.console.look()
 
     def take(self, snapshot: Snapshot) -> None:
@@ -155,16 +154,11 @@ class RunScreen(ConsoleScreen):
         if ended and isinstance(self.source, LiveRun):
             self.load()
 
-    def on_screen_suspend(self) -> None:
-        """Covered: nothing to draw."""
-        self._timer.pause()
-
     def on_screen_resume(self) -> None:
         """Back: go on."""
-        super().on_screen_resume()
         live = isinstance(self.source, LiveRun) and not self.source.projection.outcome.over
         if live or (isinstance(self.source, Replay) and self.source.playing):
-            self._timer.resume()
+            self.move(True)
 
     def _draw(self) -> None:
         assert self.source is not None
@@ -211,24 +205,25 @@ class RunScreen(ConsoleScreen):
             self.source.pause()
         else:
             self.source.play()
-            self._timer.resume()
+            self.move(True)
         self.tick()
 
     def action_seek(self, direction: int) -> None:
         """Go back or on by a fiftieth of the run."""
         if isinstance(self.source, Replay):
-            self._seek(self.source.position + direction * _SEEK_SHARE * self.source.length)
+            self.seek(self.source.position + direction * _SEEK_SHARE * self.source.length)
 
     def action_seek_start(self) -> None:
         """Go to the start."""
-        self._seek(0.0)
+        self.seek(0.0)
 
     def action_seek_end(self) -> None:
         """Go to the end."""
         if isinstance(self.source, Replay):
-            self._seek(self.source.length)
+            self.seek(self.source.length)
 
-    def _seek(self, position: float) -> None:
+    def seek(self, position: float) -> None:
+        """Show the run as it was at `position`, in seconds."""
         if isinstance(self.source, Replay):
             self.source.seek(position)
             self.source.advance()

@@ -68,6 +68,8 @@ class Pane(Drawn):
     def update(self) -> None:
         """Draw again, and refresh the cells that differ."""
         width = self.content_size.width
+        if not width:
+            return
         before, self._lines = self._lines, self.draw()
         for y in range(max(len(before), len(self._lines))):
             changed = changed_cells(_at(before, y), _at(self._lines, y), width)
@@ -77,6 +79,10 @@ class Pane(Drawn):
 
     def on_resize(self) -> None:
         """A new size is a new drawing."""
+        self.update()
+
+    def on_show(self) -> None:
+        """While it was hidden, nobody drew it."""
         self.update()
 
     def render_line(self, y: int) -> Strip:

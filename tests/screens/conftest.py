@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
@@ -86,9 +87,17 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Home]:
 
 
 @pytest.fixture
-def record(home: Home) -> Callable[..., RecordedRun]:
+def record(home: Home) -> Iterator[Callable[..., RecordedRun]]:
     """Makes a recorded run of that number."""
-    return lambda number=1, **options: RecordedRun(home, number, **options)
+    made: list[RecordedRun] = []
+
+    def make(number: int = 1, **options: Any) -> RecordedRun:
+        made.append(RecordedRun(home, number, **options))
+        return made[-1]
+
+    yield make
+    for run in made:
+        run.close()
 
 
 @pytest.fixture
@@ -106,8 +115,11 @@ def open_console(home: Home, started: list[Home]) -> Callable[..., Console]:
 async def settle(pilot: Pilot[None]) -> None:
     """Wait until all workers are done and what they said is shown."""
     for _ in range(4):
-        busy = [worker for worker in pilot.app.workers if worker.group != "leave"]
-        await pilot.app.workers.wait_for_complete(busy)
+        if not pilot.app.is_running:
+            return
+        busy = [worker for worker in pilot.app.workers if worker.group not in ("leave", "palette")]
+        if busy:
+            await pilot.app.workers.wait_for_complete(busy)
         await pilot.pause()
 
 

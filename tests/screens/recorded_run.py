@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from edgelab.home import Home
 from edgelab.journal import JournalWriter
@@ -27,7 +29,7 @@ from edgelab.records import (
     Started,
     StepEnded,
     StepStarted,
-    Warning,
+    Warning,  # noqa: A004
 )
 from edgelab.run_folder import RunFolder
 from edgelab.spec import SPEC_VERSION, DetectSettings, Precision, RunSpec
@@ -70,6 +72,7 @@ class RecordedRun:
         self.start = self.t
         self._next_sample = self.t
         self._writers: dict[Path, JournalWriter] = {}
+        self._lock: TextIO | None = None
 
     def queue(self) -> RecordedRun:
         """As `Lab.submit` does, without a supervisor."""
@@ -83,6 +86,7 @@ class RecordedRun:
 
     def begin(self) -> RecordedRun:
         """Supervisor starts, data and models are prepared."""
+        self._live()
         self._write(
             self.folder.life,
             Started(self.t, WALL + 3600 * self.number, "b007", 4242, ENVIRONMENT),
@@ -128,6 +132,11 @@ class RecordedRun:
         self._write(self.folder.life, StepEnded(self.t, precision.value, outcome, reason))
         return self
 
+    def wait(self, seconds: float) -> RecordedRun:
+        """Nothing happens but time."""
+        self._pass_time(seconds)
+        return self
+
     def warn(self, text: str) -> RecordedRun:
         """The runner has something to say."""
         self._write(self.folder.events, Warning(self.t, text))
@@ -139,9 +148,7 @@ class RecordedRun:
             self.folder.life,
             Ended(self.t, WALL + 3600 * self.number + 60, outcome, reason, self.t - self.start),
         )
-        for writer in self._writers.values():
-            writer.close()
-        self._writers.clear()
+        self.close()
         close_run(self.home, self.folder)
         return self
 
@@ -153,9 +160,24 @@ class RecordedRun:
         return self.end()
 
     def close(self) -> None:
-        """Close the journals of a run that is left in mid-way."""
+        """Let go of a run that is left in mid-way, as a supervisor that dies does."""
         for writer in self._writers.values():
             writer.close()
+        self._writers.clear()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _live(self) -> None:
+        """Hold the supervisor's lock, unless another run of the test holds it already."""
+        self.home.root.mkdir(parents=True, exist_ok=True)
+        lock = self.home.supervisor_lock.open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+        else:
+            self._lock = lock
 
     def _model(self, precision: Precision) -> ModelFacts:
         executed = {
@@ -203,12 +225,18 @@ class RecordedRun:
             self._write(
                 self.folder.telemetry,
                 Sample(
-                    t=self._next_sample, cpu=tuple(max(0.0, min(100.0, c + wave)) for c in (91.0, 88.5, 93.2, 90.1)),
-                    frequency_mhz=(1800.0,), temperatures={"soc-thermal": heat, "gpu-thermal": heat - 4},
-                    memory_used=1_420_000_000, memory_total=3_900_000_000, swap_used=0,
-                    runner_cpu=361.0 + wave, runner_memory=139_000_000, supervisor_cpu=0.4,
+                    t=self._next_sample,
+                    cpu=tuple(min(100.0, core + wave) for core in (91.0, 88.5, 93.2, 90.1)),
+                    frequency_mhz=(1800.0,),
+                    temperatures={"soc-thermal": heat, "gpu-thermal": heat - 4},
+                    memory_used=1_420_000_000,
+                    memory_total=3_900_000_000,
+                    swap_used=0,
+                    runner_cpu=361.0 + wave,
+                    runner_memory=139_000_000,
+                    supervisor_cpu=0.4,
                 ),
-            )  # fmt: skip
+            )
             self._next_sample += 1.0
 
     def _write(self, path: Path, *records: Record) -> None:

@@ -37,7 +37,7 @@ def test_a_run_is_noticed_in_each_of_its_states(home: Home, record: Recorder) ->
 
 def test_the_queue_is_counted_and_newest_runs_stand_first(home: Home, record: Recorder) -> None:
     record(1).complete()
-    record(2).queue().begin().close()
+    record(2).queue().begin()
     record(3).queue()
     snapshot = Watch(Lab(home)).read()
     assert [run.spec.number for run in snapshot.runs] == [3, 2, 1]
