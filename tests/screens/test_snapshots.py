@@ -95,7 +95,7 @@ def test_runs_with_marks(
 
 
 @SIZES
-@pytest.mark.parametrize("tab", ["1", "2", "3", "4"])
+@pytest.mark.parametrize("tab", ["1", "2", "3"])
 def test_replay_midway(
     snap_compare: Compare, open_console: Opener, record: Recorder, size: tuple[int, int], tab: str
 ) -> None:
