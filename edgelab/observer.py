@@ -46,6 +46,10 @@ class Observer:
         """True where watts are known from anything."""
         return bool(self._power.states)
 
+    def power_heard_since(self, t: float) -> bool:
+        """True once each source that was asked after `t` has answered or failed."""
+        return self._power.heard_since(t)
+
     @property
     def pause_s(self) -> float:
         """Seconds until the next sample is due."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import select
 import signal
 import subprocess
@@ -31,7 +30,8 @@ class RunnerProcess:
                 start_new_session=True,
             )
         self.pid = self._process.pid
-        self._children_before = _children_cpu()
+        # What it and its own children used in all; known once it has ended.
+        self.cpu_seconds = 0.0
         self._pidfd = os.pidfd_open(self.pid)
 
     def wait(self, seconds: float) -> int | None:
@@ -39,12 +39,16 @@ class RunnerProcess:
         poller = select.poll()
         poller.register(self._pidfd, select.POLLIN)
         poller.poll(max(0.0, seconds) * 1000)
-        return self._process.poll()
+        if self._process.returncode is None:
+            self._reap(os.WNOHANG)
+        return self._process.returncode
 
-    @property
-    def cpu_seconds(self) -> float:
-        """What it and its own children used in all; known once it has ended."""
-        return _children_cpu() - self._children_before
+    def _reap(self, options: int) -> None:
+        """Take the status ourselves: with it comes what the process used, which Popen drops."""
+        pid, status, usage = os.wait4(self.pid, options)
+        if pid:
+            self._process.returncode = os.waitstatus_to_exitcode(status)
+            self.cpu_seconds = usage.ru_utime + usage.ru_stime
 
     def signal(self, number: int) -> None:
         """Send a signal to it and all its children."""
@@ -54,14 +58,9 @@ class RunnerProcess:
     def close(self) -> None:
         """Leave nothing of it behind."""
         self.signal(signal.SIGKILL)
-        self._process.wait()
+        if self._process.returncode is None:
+            self._reap(0)
         os.close(self._pidfd)
-
-
-def _children_cpu() -> float:
-    """CPU seconds of all our children that have ended; there is one at a time."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def end_orphan(pid: int | None, folder: RunFolder) -> None:

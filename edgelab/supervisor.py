@@ -46,7 +46,7 @@ log = logging.getLogger("edgelab.supervisor")
 POLL_PERIOD_S = 0.5
 STOP_GRACE_S = 10.0
 FULL_DISK_PAUSE_S = 5.0
-POWER_TAIL_S = 2.0
+POWER_TAIL_S = 5.0
 COOL_ENOUGH = 1.0
 """Degrees above the target at which a board counts as cooled down."""
 
@@ -179,7 +179,12 @@ class RunSupervisor:
     def _bracket_power(self) -> None:
         """A measured window ends between two readings: the later one has still to come."""
         if self._observer.has_power and self._measured:
-            self._wait("the power reading after the last image", POWER_TAIL_S, lambda: False)
+            since = time.monotonic()
+            self._wait(
+                "the power reading after the last image",
+                POWER_TAIL_S,
+                lambda: self._observer.power_heard_since(since),
+            )
 
     def _cool_down(self, step: Step) -> Death | None:
         """Wait for the board to be as cool as it was, where the run asks for it."""
