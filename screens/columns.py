@@ -9,7 +9,7 @@ from edgelab.record import RunRecord
 from edgelab.results import SHOWN, ResultRow, rows_of
 from edgelab.results import Column as ResultColumn
 from edgelab.spec import DetectSettings
-from screens.widgets.live import outcome_tone
+from screens.widgets.projection_pane import outcome_tone
 from screens.widgets.table import Column
 
 _FIRST = ("model", "precision", "outcome", "threshold")

@@ -43,6 +43,7 @@ class Palette(ModalScreen[Action]):
         super().__init__()
         self._face = face
         self._place = place
+        self._actions: list[Action] = []
         self._table: Table[Action] = Table(
             COLUMNS, lambda action: (action.place, action.id), face, id="commands", headed=False
         )
@@ -57,12 +58,17 @@ class Palette(ModalScreen[Action]):
         """All of them, before anything is typed."""
         self._table.can_focus = False
         places = (self._place, Place.EVERYWHERE)
-        self._table.show([a for place in places for a in at(place) if a.palette])
+        self._actions = [a for place in places for a in at(place) if a.palette]
+        self._table.show(self._actions)
         self.query_one(Input).focus()
 
     @on(Input.Changed)
     def _search(self, event: Input.Changed) -> None:
-        self._table.show_only(event.value)
+        typed = event.value.casefold()
+        # What is called so comes before what only speaks of it.
+        self._table.show(sorted(self._actions, key=lambda a: not a.title.startswith(typed)))
+        self._table.show_only(typed)
+        self._table.action_first()
 
     @on(Input.Submitted)
     def _take(self) -> None:

@@ -39,6 +39,7 @@ class RunsScreen(ConsoleScreen):
             "Runs",
             "runs",
             pinned=1,
+            markable=True,
             nothing="There is no run yet: press l for the Lab, then b for the quick benchmark.",
         )
 

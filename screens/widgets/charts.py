@@ -11,8 +11,8 @@ from edgelab.steps import PREPARE
 from screens.face import Face
 from screens.ink import BLANK, Ink, Line, bar, fit, label, line, strong, wrap
 from screens.plot import Point, highest, scatter
-from screens.widgets.live import ProjectionPane
 from screens.widgets.pane import Pane
+from screens.widgets.projection_pane import ProjectionPane
 
 _AXIS = 8
 _LIVE = "Drawn when the run is over. Until then the sparkline shows the newest images."

@@ -81,6 +81,7 @@ class Table(Drawn, Generic[R], can_focus=True):
         headed: bool = True,
         pinned: int = 1,
         nothing: str = "",
+        markable: bool = False,
     ) -> None:
         super().__init__(face, title, id)
         self.columns = tuple(columns)
@@ -90,6 +91,7 @@ class Table(Drawn, Generic[R], can_focus=True):
         self.marked: set[Hashable] = set()
         self._identify = identify
         self._headed = headed
+        self._gutter = 3 if markable else 2
         self._pinned = pinned
         self._all: list[R] = []
         self._rows: list[R] = []
@@ -245,7 +247,9 @@ class Table(Drawn, Generic[R], can_focus=True):
         """The header, a row, or nothing."""
         width = self.content_size.width
         if self._headed and y == 0:
-            return self._strip([self._heading(i) for i in self._shown()], "  ", "table--header")
+            return self._strip(
+                [self._heading(i) for i in self._shown()], " " * self._gutter, "table--header"
+            )
         index = self._top + y - self._headed
         if not self._rows:
             lines = wrap(self.nothing, width - 2, "label") if not self._all else []
@@ -261,9 +265,8 @@ class Table(Drawn, Generic[R], can_focus=True):
         row = self._rows[index]
         here = index == self._cursor
         glyphs = self.face.glyphs
-        gutter = (glyphs.cursor if here else " ") + (
-            glyphs.mark if self._identify(row) in self.marked else " "
-        )
+        mark = glyphs.mark if self._identify(row) in self.marked else ""
+        gutter = f"{glyphs.cursor if here else ' '}{mark}".ljust(self._gutter)
         cells = [self._cell(row, column) for column in self._shown()]
         if not here:
             return self._strip(cells, gutter)
@@ -373,7 +376,7 @@ class Table(Drawn, Generic[R], can_focus=True):
         sample = self._rows[::step]
         self._widths = [self._natural(column, sample) for column in self.columns]
         flexing = [i for i, column in enumerate(self.columns) if column.flex]
-        room, between = self.content_size.width - 2, len(self.columns) - 1
+        room, between = self.content_size.width - self._gutter, len(self.columns) - 1
         fitting = [gap for gap in _GAPS if sum(self._widths) + gap * between <= room]
         self._gap = fitting[0] if fitting else _GAPS[-1]
         if flexing and room > 0:
@@ -394,7 +397,7 @@ class Table(Drawn, Generic[R], can_focus=True):
     def _shown(self) -> list[int]:
         """The pinned columns, then those from the first column on that fit."""
         candidates = [*range(self._pinned), *range(self._first_column, len(self.columns))]
-        room = self.content_size.width - 2
+        room = self.content_size.width - self._gutter
         shown: list[int] = []
         for index in candidates:
             if room < self._widths[index] and shown:

@@ -14,6 +14,8 @@ from edgelab.journal import JournalWriter
 from edgelab.outcome import close_run
 from edgelab.queue import enqueue
 from edgelab.records import (
+    BoardFacts,
+    CoolingZone,
     DatasetFacts,
     DetectedItem,
     Ended,
@@ -23,6 +25,8 @@ from edgelab.records import (
     PassEnded,
     PassStarted,
     Phase,
+    PowerReading,
+    PowerSource,
     Record,
     Sample,
     StageTimes,
@@ -87,6 +91,11 @@ class RecordedRun:
     def begin(self) -> RecordedRun:
         """Supervisor starts, data and models are prepared."""
         self._live()
+        self._write(
+            self.folder.telemetry,
+            BoardFacts(self.t, zones=(CoolingZone("soc-thermal", {"passive": 85.0}),)),
+            PowerSource(self.t, "ina226", "measured", "board input", 0.01),
+        )
         self._write(
             self.folder.life,
             Started(self.t, WALL + 3600 * self.number, "b007", 4242, ENVIRONMENT),
@@ -236,6 +245,10 @@ class RecordedRun:
                     runner_memory=139_000_000,
                     supervisor_cpu=0.4,
                 ),
+            )
+            watts = 3.6 + wave / 20
+            self._write(
+                self.folder.telemetry, PowerReading(self._next_sample, "ina226", watts=watts)
             )
             self._next_sample += 1.0
 

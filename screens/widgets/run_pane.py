@@ -1,0 +1,126 @@
+"""The panel that tells what is being run, how far it is, and how it ended."""
+
+from __future__ import annotations
+
+from edgelab import words
+from edgelab.projection import RunProjection
+from edgelab.records import Item, Outcome
+from screens.ink import BLANK, Ink, Line, bar, flow, label, spread, strong, width_of, wrap
+from screens.widgets.projection_pane import ProjectionPane, outcome_tone
+
+
+class RunPane(ProjectionPane):
+    """What is being run, how far it is, how it ended."""
+
+    hint = ""
+
+    def suggest(self, hint: str) -> None:
+        """What to do while there is no run."""
+        self.hint = hint
+        self.update()
+
+    def idle(self) -> list[Line]:
+        """One sentence for the first visit."""
+        return [BLANK, *wrap(self.hint, self.content_size.width, "strong")]
+
+    def lines(self, run: RunProjection) -> list[Line]:
+        """Names, step, bar, times; then the latest image, or the reason of a bad end."""
+        width, height = self.content_size
+        settings = run.spec.settings
+        what = words.plain(f"{settings.model} on {settings.dataset}", max(20, width - 12))
+        head = [
+            spread((strong(what),), (label(f"#{run.spec.number}"),), width),
+            self._step_line(run, width),
+            self._bar_line(run, width),
+            self._time_line(run, width),
+            BLANK,
+        ]
+        if run.outcome.over and run.outcome is not Outcome.FINISHED:
+            return [*head, *self._reason(run, width, height - len(head))]
+        return [*head, *_latest(run, width), *_notes(run, width)]
+
+    def _step_line(self, run: RunProjection, width: int) -> Line:
+        state = Ink(run.outcome.value, outcome_tone(run.outcome))
+        return spread(_step(run), (state,), width)
+
+    def _bar_line(self, run: RunProjection, width: int) -> Line:
+        done, total, unit = _progress(run)
+        if not total:
+            return (label("nothing counted yet"),)
+        counted = Ink(f" {done} of {total} {unit}")
+        percent = Ink(f"{100 * done / total:.0f} %".rjust(6))
+        room = max(4, width - width_of((counted, percent)))
+        return (*bar(done / total, room, self.face.glyphs), counted, percent)
+
+    def _time_line(self, run: RunProjection, width: int) -> Line:
+        inks = [label("took " if run.outcome.over else "for "), Ink(_clock(run.elapsed_s))]
+        left = run.time_left_s
+        if left is not None:
+            inks += [label("   left "), Ink(_clock(left))]
+        errors = run.errors
+        right = (Ink(f"{errors} unreadable", "warn"),) if errors else ()
+        return spread(inks, right, width)
+
+    def _reason(self, run: RunProjection, width: int, height: int) -> list[Line]:
+        text = run.reason or run.failure or "no reason was recorded"
+        rows = [words.plain(row, 400) for row in text.splitlines()]
+        return wrap("\n".join(rows), width, "plain", max(1, height))
+
+
+def _step(run: RunProjection) -> list[Ink]:
+    names = [precision.value for precision in run.passes]
+    if run.outcome.over or (run.step is None and run.waiting is None):
+        return [label(" ".join(names))]
+    if run.waiting is not None:
+        limit = words.duration(run.waiting.limit_s)
+        return [Ink(words.plain(run.waiting.text)), label(f" · at most {limit}")]
+    step = [Ink(run.step or "")]
+    if run.step in names:
+        step.append(label(f" ({names.index(run.step) + 1} of {len(names)})"))
+    if run.phase is not None:
+        step.append(label(f" · {words.plain(run.phase.name)}"))
+    return step
+
+
+def _progress(run: RunProjection) -> tuple[int, int | None, str]:
+    """Done, total and unit of the phase; of the whole run where images are measured."""
+    measuring = run.current is not None and run.current.started is not None
+    if run.outcome.over or measuring or run.phase is None:
+        return run.done, run.expected, "images"
+    return run.phase_done, run.phase.total, words.plain(run.phase.unit, 12)
+
+
+def _latest(run: RunProjection, width: int) -> list[Line]:
+    item = run.last_item
+    if item is None:
+        return []
+    name = words.plain(item.image, max(12, width))
+    lines = [(label("latest image"),), (Ink(name),)]
+    if item.error is not None:
+        return [*lines, *wrap(words.plain(item.error), width, "warn", 2)]
+    return [*lines, *_counts(run, item, width)]
+
+
+def _counts(run: RunProjection, item: Item, width: int) -> list[Line]:
+    truth = words.UNKNOWN if item.truth is None else str(sum(item.truth.values()))
+    cells: list[Line] = [(label("true "), strong(f"{truth}  "), label("found "))]
+    for threshold, counts in zip(run.spec.settings.thresholds, item.counts, strict=False):
+        cells.append((strong(str(sum(counts.values()))), label(f" at {threshold:g}  ")))
+    return flow(cells, width)
+
+
+def _notes(run: RunProjection, width: int) -> list[Line]:
+    notes = [words.plain(text) for text in run.warnings]
+    if run.damaged_lines:
+        notes.append(f"{run.damaged_lines} lines of the journal could not be read")
+    lines: list[Line] = []
+    for note in notes[-2:]:
+        lines += [BLANK, *wrap(f"note: {note}", width, "warn", 2)]
+    return lines
+
+
+def _clock(seconds: float | None) -> str:
+    """Whole seconds, so that the line changes once a second and not at every tick."""
+    if seconds is None:
+        return words.UNKNOWN
+    return words.duration(float(round(seconds))) if seconds >= 10 else f"{seconds:.0f} s"
