@@ -79,7 +79,9 @@ class Console(App[None]):
         board: Callable[[], Sample] | None = None,
         clock: Callable[[], datetime] = datetime.now,
     ) -> None:
-        super().__init__()
+        # Textual chooses how to leave colours out before it knows our theme, and would turn the
+        # terminal's own colours into black on black.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.lab = lab
         self.face = face or Face()
         self.read_board = board or Board().sample
@@ -242,6 +244,10 @@ class Console(App[None]):
         """Leave; with a run on, ask what becomes of it."""
         self.leave()
 
+    def action_help_quit(self) -> None:
+        """What ctrl+c does."""
+        self.say("q leaves")
+
     @work(group="leave")
     async def leave(self) -> None:
         """Ask where there is something to ask, then end."""
@@ -258,5 +264,8 @@ class Console(App[None]):
 
 
 def run_console(lab: Lab, ascii_only: bool, low_bandwidth: bool) -> None:
-    """Open the console of a lab on this terminal and stay until it is left."""
-    Console(lab, Face.of(ascii_only, low_bandwidth)).run()
+    """Open the console of a lab on this terminal and stay until it is left.
+
+    The mouse stays the terminal's own, so that text can be selected and copied as anywhere.
+    """
+    Console(lab, Face.of(ascii_only, low_bandwidth)).run(mouse=False)

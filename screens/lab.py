@@ -121,6 +121,9 @@ class LabScreen(ConsoleScreen):
     def take(self, snapshot: Snapshot) -> None:
         """Runs came, went or ended."""
         super().take(snapshot)
+        if self.live is not None and not self.live.folder.path.exists():
+            self.live = None
+            self.panels.follow(None)
         current = snapshot.current
         if current is not None and self._is_free_for(current):
             self.open(current)
@@ -129,9 +132,7 @@ class LabScreen(ConsoleScreen):
 
     def _is_free_for(self, run: RunRecord) -> bool:
         """True where no other run is being watched, nor this one already."""
-        if self.live is None:
-            return True
-        return self.live.folder.id != run.spec.id and self.live.projection.outcome.over
+        return self.live is None or (not self._is_on and self.live.folder.id != run.spec.id)
 
     @work(thread=True, exclusive=True, group="open")
     def open(self, run: RunRecord) -> None:
@@ -171,23 +172,28 @@ class LabScreen(ConsoleScreen):
 
     def on_screen_resume(self) -> None:
         """Back: catch up."""
-        if self.live is not None and not self.live.projection.outcome.over:
+        if self._is_on:
             self.move(True)
             self.tick()
 
     def on_key(self) -> None:
         """At rest the gauges move only when somebody is there."""
-        if self.live is None or self.live.projection.outcome.over:
-            self.rest()
+        self.rest()
 
     def rest(self) -> None:
-        """Read the board once, at most once a second."""
+        """Read the board once, at most once a second, while no run is being watched."""
         now = self.console.clock()
-        if self._reading is not None and (now - self._rested_at).total_seconds() < _REST_S:
+        if self._is_on or (now - self._rested_at).total_seconds() < _REST_S:
             return
         self._rested_at = now
         self._reading = self.console.read_board()
+        self.panels.board_pane.follow(None)
         self.panels.board_pane.rest(self._reading, now)
+
+    @property
+    def _is_on(self) -> bool:
+        """True while the run that is being watched is not over."""
+        return self.live is not None and not self.live.projection.outcome.over
 
     # Showing ---------------------------------------------------------------------------------
 
@@ -270,7 +276,7 @@ class LabScreen(ConsoleScreen):
         self.query_one(TabLine).open(tab)
         target = {"setup": "#models", "results": "#results"}.get(tab)
         if target is not None:
-            self.query_one(target).focus()
+            self.set_focus(self.query_one(target))
 
     @on(Table.Chosen, "#results")
     def _open_result(self) -> None:

@@ -190,7 +190,7 @@ class RunScreen(ConsoleScreen):
             self.set_class(name == tab, f"-tab-{name}")
         self.query_one(TabLine).open(tab)
         if tab in ("items", "facts", "log"):
-            self.query_one(f"#{tab}").focus()
+            self.set_focus(self.query_one(f"#{tab}"))
         else:
             self.set_focus(None)
         if self.source is not None:

@@ -28,7 +28,7 @@ class FilterLine(Input):
         self._table = table
         self.value = table.filter
         self.display = True
-        self.focus()
+        self.screen.set_focus(self)
 
     def action_clear(self) -> None:
         """Show all rows again."""
@@ -54,4 +54,4 @@ class FilterLine(Input):
     def _close(self) -> None:
         self.display = False
         if self._table is not None:
-            self._table.focus()
+            self.screen.set_focus(self._table)

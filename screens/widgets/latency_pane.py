@@ -11,6 +11,7 @@ from edgelab.statistics import samples_needed
 from screens.ink import Ink, Line, count, label, sparkline, width_of, wrap
 from screens.widgets.projection_pane import ProjectionPane
 
+_PERCENTILE = len("p95 needs 130 ")
 _STAGE_NAMES = (
     ("mean decode", "preprocess", "infer", "postprocess"),
     ("mean decode", "pre", "infer", "post"),
@@ -50,7 +51,6 @@ class LatencyPane(ProjectionPane):
 def _figures(
     state: PassState | None, now: str, width: int, rated: PassState | None = None
 ) -> list[Line]:
-    column = max(12, width // 3)
     rate = rated.images_per_s if rated else None
     cells = [
         ("now", f"{now} ms"),
@@ -60,7 +60,7 @@ def _figures(
         ("p95", _percentile(state, 0.95)),
         ("p99", _percentile(state, 0.99)),
     ]
-    rows = [_row(cells[:3], column), _row(cells[3:], column)]
+    rows = [_row(cells[:3], width), _row(cells[3:], width)]
     return [*rows, *_stages(rated, width)]
 
 
@@ -88,8 +88,11 @@ def _percentile(state: PassState | None, share: float) -> str:
     return f"{words.milliseconds(value)} ms"
 
 
-def _row(cells: list[tuple[str, str]], column: int) -> Line:
+def _row(cells: list[tuple[str, str]], width: int) -> Line:
+    column = max(_PERCENTILE, width // 3)
+    # The last column needs no gap behind it.
+    columns = (width + 1 - 2 * column, column, column)
     inks: list[Ink] = []
-    for name, text in cells:
-        inks += [label(f"{name} "), Ink(text.ljust(column - len(name) - 1), "strong")]
+    for (name, text), cells_wide in zip(cells, columns, strict=True):
+        inks += [label(f"{name} "), Ink(text.ljust(cells_wide - len(name) - 1), "strong")]
     return tuple(inks)

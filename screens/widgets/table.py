@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from rich.cells import cell_len
-from textual import events
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
@@ -235,14 +234,6 @@ class Table(Drawn, Generic[R], can_focus=True):
         """The cursor is fainter now."""
         self.refresh()
 
-    def on_click(self, event: events.Click) -> None:
-        """A click selects; a second one on the same row chooses."""
-        index = self._top + event.get_content_offset_capture(self).y - self._headed
-        if 0 <= index < len(self._rows):
-            if index == self._cursor:
-                self.action_choose()
-            self._go_to(index)
-
     def render_line(self, y: int) -> Strip:
         """The header, a row, or nothing."""
         width = self.content_size.width
@@ -304,7 +295,7 @@ class Table(Drawn, Generic[R], can_focus=True):
         words = self.filter.casefold().split()
         self._rows = [row for row in self._all if self._contains(row, words)]
         if self.order is not None:
-            self._rows = _sorted(self._rows, self.columns[self.order[0]], self.order[1])
+            self._rows = in_order(self._rows, self.columns[self.order[0]], self.order[1])
         self._measure()
         self._cursor = self._index_of(stood_on)
         self._top = min(self._top, max(0, len(self._rows) - 1))
@@ -413,7 +404,8 @@ class Table(Drawn, Generic[R], can_focus=True):
         return len(self.columns) - 1 - self._shown()[-1]
 
 
-def _sorted(rows: Sequence[R], column: Column[R], descending: bool) -> list[R]:
+def in_order(rows: Sequence[R], column: Column[R], descending: bool) -> list[R]:
+    """The rows by a column; those without a value there stand last, whichever way it goes."""
     key = column.key
     if key is None:
         return list(rows)

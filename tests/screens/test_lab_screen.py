@@ -307,3 +307,43 @@ async def test_the_palette_runs_an_action(open_console: Opener, home: Home) -> N
         await press(pilot, "ctrl+p", *"benchmark")
         await press(pilot, "enter")
         assert len(queued(home)) == 1
+
+
+async def test_after_a_run_the_gauges_are_at_rest_again(
+    open_console: Opener, record: Recorder
+) -> None:
+    run = record(1).queue().begin()
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        lab = lab_of(console)
+        assert "at rest" not in lab.panels.board_pane.text
+        run.end(Outcome.FINISHED)
+        lab.tick()
+        await settle(pilot)
+        lab._rested_at = lab._rested_at.replace(year=2000)
+        await press(pilot, "tab")
+        assert "at rest · read at 09:30:05" in lab.panels.board_pane.text
+
+
+async def test_a_run_that_was_deleted_is_forgotten(open_console: Opener, record: Recorder) -> None:
+    run = record(1).queue().begin().start_pass(Precision.FP32).measure(Precision.FP32, 0, 20)
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        lab = lab_of(console)
+        run.end_pass(Precision.FP32).end(Outcome.FINISHED)
+        lab.tick()
+        await settle(pilot)
+        assert lab.results.rows
+        await press(pilot, "a", "d", "y", "escape")
+        assert lab.results.rows == []
+        assert lab.live is None
+
+
+async def test_ctrl_c_says_how_to_leave(open_console: Opener) -> None:
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        await press(pilot, "ctrl+c")
+        assert console.is_running
