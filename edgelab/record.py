@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from edgelab.energy.figures import EnergyFigures
+from edgelab.graph_cost import GraphCost
 from edgelab.records import DatasetFacts, ExecutedPrecision, Outcome, StageTimes
 from edgelab.spec import Precision, RunSpec
 from edgelab.tally import LatencyFigures, ThresholdRow
@@ -27,6 +28,7 @@ class PassSummary(msgspec.Struct, frozen=True):
     rows: tuple[ThresholdRow, ...] = ()
     latency: LatencyFigures | None = None
     stages: StageTimes | None = None
+    infer_p50_ms: float | None = None
     images_per_s: float | None = None
     elapsed_s: float | None = None
     load_s: float | None = None
@@ -36,6 +38,7 @@ class PassSummary(msgspec.Struct, frozen=True):
     model_sha256: str | None = None
     model_bytes: int | None = None
     executed: ExecutedPrecision | None = None
+    cost: GraphCost | None = None
     runtime: str | None = None
     iou: float | None = None
     input_size: tuple[int, int] | None = None

@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from edgelab.graph_cost import GraphCost
 from edgelab.spec import Precision
 
 JOURNAL_VERSION = 1
@@ -187,6 +188,7 @@ class ModelFacts(Record, frozen=True):
     iou: float
     executed: ExecutedPrecision
     runtime: str
+    cost: GraphCost | None = None
 
 
 class PassStarted(Record, frozen=True):

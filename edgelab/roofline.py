@@ -13,8 +13,9 @@ from typing import Literal
 
 from edgelab.calibration import Calibration, Resource
 from edgelab.graph_cost import GraphCost
+from edgelab.record import PassSummary, RunRecord
 from edgelab.spec import Precision
-from edgelab.words import UNKNOWN
+from edgelab.words import UNKNOWN, milliseconds
 
 # From the widest to the narrowest format: what is stored in a narrow one can be computed in a
 # wider one.
@@ -63,6 +64,38 @@ def floor_of(cost: GraphCost, calibration: Calibration, threads: int) -> Floor |
     seconds = sum(count / (rates[precision] or 1.0) for precision, count in cost.flops.items())
     transferred = max(0, cost.compulsory_bytes - (calibration.cache_bytes or 0))
     return Floor(1000 * seconds, 1000 * transferred / bandwidth, complete=not cost.unknown)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How near a pass came to the floor; `share` None: too few images for a median."""
+
+    floor: Floor
+    share: float | None
+
+    @property
+    def words(self) -> str:
+        """One short phrase for a person."""
+        part = "" if self.floor.complete else ", a part not counted"
+        return (
+            f"{share_words(self.share)} of what this board can do "
+            f"(floor {milliseconds(self.floor.ms)} ms, {self.floor.bound_by}{part})"
+        )
+
+
+def reach_of(run: RunRecord, summary: PassSummary, calibration: Calibration) -> Reach | None:
+    """How near a pass of `run` came to the floor of the calibrated board.
+
+    `calibration` must be that of the run's own board: `read_calibration(home, run.environment)`.
+    None where the cost of the model or a rate of the board is not known.
+    """
+    if summary.cost is None:
+        return None
+    floor = floor_of(summary.cost, calibration, run.spec.settings.threads)
+    if floor is None:
+        return None
+    measured = summary.infer_p50_ms
+    return Reach(floor, floor.share(measured) if measured else None)
 
 
 def share_words(share: float | None) -> str:

@@ -65,6 +65,7 @@ class PassTally:
         self.images = 0
         self.errors = 0
         self.latency = RunningPercentiles()
+        self.infer = RunningPercentiles()
         self._stages = [0.0, 0.0, 0.0, 0.0]
         self._with_truth = 0
         self._predicted = [0] * len(self.thresholds)
@@ -111,6 +112,7 @@ class PassTally:
 
     def _add_times(self, times: StageTimes) -> None:
         self.latency.add(times.latency)
+        self.infer.add(times.infer)
         parts = (times.decode, times.preprocess, times.infer, times.postprocess)
         self._stages = [total + part for total, part in zip(self._stages, parts, strict=True)]
 

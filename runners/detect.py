@@ -85,6 +85,7 @@ class Pass:
                 iou=self.prepared.iou,
                 executed=model.executed,
                 runtime=RUNTIME,
+                cost=model.cost,
             )
         )
 

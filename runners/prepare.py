@@ -24,6 +24,7 @@ from runners.classes import ClassMap, map_classes
 from runners.converted import Converted, ConvertedModels, Recipe
 from runners.datasets.dataset import Dataset, Sample
 from runners.datasets.source import Source, open_source
+from runners.graph_cost import graph_cost
 from runners.memory import is_out_of_memory
 from runners.model_file import ModelFile, find_model, load_graph, read_model
 from runners.precision import prove_executed
@@ -117,9 +118,13 @@ class Converter:
 
     def _prepared(self, precision: Precision) -> PreparedModel:
         file = self._file(precision)
-        executed = prove_executed(file.path)
         return PreparedModel(
-            self.model.name, str(file.path), file.sha256, file.size_bytes, executed
+            name=self.model.name,
+            path=str(file.path),
+            sha256=file.sha256,
+            size_bytes=file.size_bytes,
+            executed=prove_executed(file.path),
+            cost=graph_cost(file.path, (1, 3, *self.model.input_size)),
         )
 
     def _file(self, precision: Precision) -> Converted:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from edgelab.durable import replace_file
+from edgelab.graph_cost import GraphCost
 from edgelab.problem import Problem
 from edgelab.records import ExecutedPrecision
 from edgelab.run_folder import RunFolder
@@ -31,13 +32,14 @@ class PreparedImage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class PreparedModel(msgspec.Struct, frozen=True):
-    """The model file of one precision, and what it really executes."""
+    """The model file of one precision, what it really executes and what an image costs."""
 
     name: Text
     path: Text
     sha256: Text
     size_bytes: Positive
     executed: ExecutedPrecision
+    cost: GraphCost | None = None
 
 
 class Prepared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

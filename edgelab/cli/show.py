@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 
 import msgspec
 
 from edgelab import words
+from edgelab.calibration import read_calibration
 from edgelab.cli.follow import print_results
 from edgelab.cli.output import print_json, print_table
 from edgelab.home import Home
 from edgelab.lab import Lab
+from edgelab.problem import Problem
 from edgelab.record import RunRecord
 from edgelab.results import as_dict, rows_of
+from edgelab.roofline import reach_of
 
 
 def run(options: argparse.Namespace) -> int:
@@ -25,13 +29,15 @@ def run(options: argparse.Namespace) -> int:
         rows = [as_dict(row) for row in rows_of(record)]
         print_json({**msgspec.to_builtins(record), "rows": rows, "folder": str(folder.path)})
         return 0
-    print_table(("", ""), _facts(record, str(folder.path)))
+    print_table(
+        ("", ""), [*_facts(record), *_floors(lab.home, record), ("folder", str(folder.path))]
+    )
     print()
     print_results(record)
     return 0
 
 
-def _facts(record: RunRecord, folder: str) -> list[tuple[str, str]]:
+def _facts(record: RunRecord) -> list[tuple[str, str]]:
     settings, dataset = record.spec.settings, record.dataset
     facts = [
         ("run", f"{record.spec.id} (no. {record.spec.number}) {record.spec.title}"),
@@ -48,4 +54,23 @@ def _facts(record: RunRecord, folder: str) -> list[tuple[str, str]]:
         if summary.executed is not None:
             facts.append((f"{summary.precision.value} executed as", summary.executed.words))
     facts += [(key, value) for key, value in record.environment.items() if key != "boot_id"]
-    return [*facts, ("folder", folder)]
+    return facts
+
+
+def _floors(home: Home, record: RunRecord) -> Iterator[tuple[str, str]]:
+    """What each pass reached of what its board can do, as far as that board was calibrated."""
+    counted = [summary for summary in record.passes if summary.cost is not None]
+    try:
+        calibration = read_calibration(home, record.environment)
+    except Problem as problem:
+        yield "calibration", str(problem)
+        return
+    if calibration is None:
+        if counted:
+            yield "calibration", "none of this board: edgelab calibrate"
+        return
+    for summary in counted:
+        if (reach := reach_of(record, summary, calibration)) is not None:
+            yield f"{summary.precision.value} reached", reach.words
+    for difference in calibration.differences(record.environment):
+        yield "calibration", f"under other conditions: {difference}"

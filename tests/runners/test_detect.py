@@ -82,6 +82,9 @@ def test_facts_are_told(new_run: NewRun, colour_model: Path, coco: Path) -> None
     assert model.input_size == (64, 64)
     assert model.executed.full > 0
     assert model.executed.integer == model.executed.half == 0
+    assert model.cost is not None
+    assert model.cost.macs > 0
+    assert model.cost.unknown == {}
     assert (started.images, started.warmup) == (4, 3)
     assert ended.elapsed_s > 0
     assert ended.peak_memory_bytes > 10_000_000
