@@ -18,7 +18,7 @@ from edgelab.lab import Lab
 from edgelab.problem import Problem
 from edgelab.records import Sample
 from edgelab.run_folder import RunFolder
-from edgelab.spec import Settings
+from edgelab.spec import RunSpec, Settings
 from edgelab.telemetry import Board
 from screens.actions import Place, bindings
 from screens.base import ConsoleScreen
@@ -56,6 +56,13 @@ class Console(App[None]):
         def __init__(self, snapshot: Snapshot) -> None:
             super().__init__()
             self.snapshot = snapshot
+
+    class Submitted(Message):
+        """A run was put into the queue."""
+
+        def __init__(self, spec: RunSpec) -> None:
+            super().__init__()
+            self.spec = spec
 
     class Wrote(Message):
         """A file was written."""
@@ -133,10 +140,11 @@ class Console(App[None]):
     def submit(self, settings: Settings, title: str) -> None:
         """Queue a run in a thread."""
         try:
-            self.lab.submit(settings, title)
+            spec = self.lab.submit(settings, title)
         except (Problem, OSError) as problem:
             self.post_message(self.Failed(str(problem)))
-        self.call_from_thread(self.look)
+        else:
+            self.post_message(self.Submitted(spec))
 
     @work(thread=True, group="stop")
     def stop_run(self, folder: RunFolder) -> None:
@@ -181,6 +189,12 @@ class Console(App[None]):
         for screen in self.screen_stack:
             if isinstance(screen, ConsoleScreen):
                 screen.take(event.snapshot)
+
+    @on(Submitted)
+    def _tell_submitted(self, event: Submitted) -> None:
+        if before := len(self.snapshot.active):
+            self.say(f"run #{event.spec.number} waits: {before} before it")
+        self.look()
 
     @on(Wrote)
     def _tell_written(self, event: Wrote) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.screen import Screen
 
+from edgelab.problem import Problem
+from edgelab.reader import RunSource
 from edgelab.record import RunRecord
 from edgelab.run_folder import RunFolder
 from screens.actions import Place
@@ -47,15 +49,24 @@ class ConsoleScreen(Screen[None]):
         return self._moving
 
     def move(self, on: bool) -> None:
-        """Begin to tick, or stand still."""
-        self._moving = on
-        if on:
+        """Begin to tick, or stand still; a covered screen stands still."""
+        self._moving = on and self.is_current
+        if self._moving:
             self._timer.resume()
         else:
             self._timer.pause()
 
     def tick(self) -> None:
         """Take in what is due by the clock."""
+
+    def advance(self, source: RunSource) -> bool:
+        """Move a run on; one that cannot be read any more is said once, and left standing."""
+        try:
+            return source.advance()
+        except (Problem, OSError) as problem:
+            self.move(False)
+            self.console.say(str(problem), bad=True)
+            return False
 
     def on_mount(self) -> None:
         """Stand still at first."""

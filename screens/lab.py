@@ -140,7 +140,7 @@ class LabScreen(ConsoleScreen):
         live = LiveRun(self.console.lab.folder(run.spec.id), run.spec)
         try:
             live.advance()
-        except Problem as problem:
+        except (Problem, OSError) as problem:
             self.console.post_message(self.console.Failed(str(problem)))
             return
         self.post_message(self.Opened(live))
@@ -155,7 +155,7 @@ class LabScreen(ConsoleScreen):
 
     def tick(self) -> None:
         """Take in what the run wrote since the last tick."""
-        if self.live is not None and self.live.advance():
+        if self.live is not None and self.advance(self.live):
             self._draw()
 
     def _draw(self) -> None:

@@ -113,7 +113,7 @@ class RunScreen(ConsoleScreen):
             else:
                 source = LiveRun(folder)
             source.advance()
-        except Problem as problem:
+        except (Problem, OSError) as problem:
             self.console.post_message(self.console.Failed(str(problem)))
             return
         self.post_message(self.Loaded(source, record, facts_of(record, folder), log_of(folder)))
@@ -139,7 +139,7 @@ class RunScreen(ConsoleScreen):
         source = self.source
         if source is None:
             return
-        if source.advance() or isinstance(source, Replay):
+        if self.advance(source) or isinstance(source, Replay):
             self._draw()
         if isinstance(source, Replay) and not source.playing:
             self.move(False)

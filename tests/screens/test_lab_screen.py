@@ -347,3 +347,34 @@ async def test_ctrl_c_says_how_to_leave(open_console: Opener) -> None:
         await settle(pilot)
         await press(pilot, "ctrl+c")
         assert console.is_running
+
+
+async def test_a_second_run_waits_and_says_so(
+    open_console: Opener, record: Recorder, home: Home
+) -> None:
+    record(1).queue().begin()
+    home.sequence.write_text("1")
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        await press(pilot, "b")
+        assert console.snapshot.state == "run #1 running · 1 waiting"
+        (notice,) = console._notifications
+        assert notice.message == "run #2 waits: 1 before it"
+
+
+async def test_a_journal_of_a_newer_edgelab_is_said_and_nothing_falls(
+    open_console: Opener, record: Recorder
+) -> None:
+    run = record(1).queue().begin()
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        with run.folder.items.open("w") as file:
+            file.write('{"type":"header","journal":"items","version":99}\n')
+        lab_of(console).tick()
+        await settle(pilot)
+        (notice,) = console._notifications
+        assert "version 99" in notice.message
+        assert not lab_of(console).moving
+        assert console.is_running
