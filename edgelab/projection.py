@@ -9,7 +9,8 @@ from typing import Any
 
 from edgelab.energy.figures import EnergyFigures
 from edgelab.energy.ledger import EnergyLedger
-from edgelab.record import RECORD_VERSION, PassSummary, RunRecord
+from edgelab.pass_state import PassState, Turn
+from edgelab.record import RECORD_VERSION, RunRecord
 from edgelab.records import (
     BaselineEnded,
     BoardFacts,
@@ -34,83 +35,12 @@ from edgelab.records import (
     Warning,  # noqa: A004
 )
 from edgelab.spec import Precision, RunSpec
+from edgelab.steps import precision_of
 from edgelab.tally import PassTally
-from edgelab.verdict import Conditions, Window, conditions
+from edgelab.verdict import Conditions, conditions
 
 RECENT = 240
 """How many latencies and samples the live panels can show."""
-
-
-@dataclass
-class PassState:
-    """One precision so far."""
-
-    precision: Precision
-    tally: PassTally
-    outcome: Outcome = Outcome.QUEUED
-    reason: str = ""
-    facts: ModelFacts | None = None
-    started: PassStarted | None = None
-    ended: PassEnded | None = None
-    last_t: float | None = None
-
-    @property
-    def expected(self) -> int | None:
-        """Items of the whole pass, None before it started."""
-        return self.started.images * self.started.repetitions if self.started else None
-
-    @property
-    def elapsed_s(self) -> float | None:
-        """Seconds of the measured window so far."""
-        if self.ended is not None:
-            return self.ended.elapsed_s
-        if self.started is None or self.last_t is None:
-            return None
-        return self.last_t - self.started.t
-
-    @property
-    def images_per_s(self) -> float | None:
-        """Throughput over the measured window: decoding and journal included."""
-        elapsed = self.elapsed_s
-        return self.tally.done / elapsed if elapsed and self.tally.done else None
-
-    @property
-    def window(self) -> Window | None:
-        """The measured stretch so far, None before it began."""
-        if self.started is None or self.last_t is None:
-            return None
-        return Window(self.started.t, self.last_t)
-
-    def summary(self, conditions: Conditions, energy: tuple[EnergyFigures, ...]) -> PassSummary:
-        """The pass as it is kept, with the conditions it was made under."""
-        facts, ended = self.facts, self.ended
-        measured = len(self.tally.latency) > 0
-        return PassSummary(
-            precision=self.precision,
-            outcome=self.outcome,
-            reason=self.reason,
-            images=self.tally.images,
-            errors=self.tally.errors,
-            rows=self.tally.rows() if self.tally.images else (),
-            latency=self.tally.latency_figures() if measured else None,
-            stages=self.tally.stage_means(),
-            infer_p50_ms=self.tally.infer.at(0.50),
-            images_per_s=self.images_per_s,
-            elapsed_s=self.elapsed_s,
-            load_s=self.started.load_s if self.started else None,
-            peak_memory_bytes=ended.peak_memory_bytes if ended else None,
-            overhead_share=ended.overhead_share if ended else None,
-            model_name=facts.name if facts else None,
-            model_sha256=facts.sha256 if facts else None,
-            model_bytes=facts.size_bytes if facts else None,
-            executed=facts.executed if facts else None,
-            cost=facts.cost if facts else None,
-            runtime=facts.runtime if facts else None,
-            iou=facts.iou if facts else None,
-            input_size=facts.input_size if facts else None,
-            conditions=conditions,
-            energy=energy,
-        )
 
 
 @dataclass
@@ -141,9 +71,10 @@ class RunProjection:
     damaged_lines: int = 0
 
     def __post_init__(self) -> None:
-        thresholds = self.spec.settings.thresholds
-        for precision in self.spec.settings.precisions:
-            self.passes[precision] = PassState(precision, PassTally(thresholds, ()))
+        settings = self.spec.settings
+        for precision in settings.precisions:
+            tally = PassTally(settings.thresholds, ())
+            self.passes[precision] = PassState(precision, tally, settings.rounds)
 
     def apply(self, record: Record) -> None:
         """Take the next record, in the order of time."""
@@ -176,8 +107,8 @@ class RunProjection:
         """Items of all passes; None until the size of the data is known."""
         if self.dataset is None:
             return None
-        repetitions = self.spec.settings.repetitions
-        return self.dataset.images * repetitions * len(self.passes)
+        settings = self.spec.settings
+        return self.dataset.images * settings.repetitions * settings.rounds * len(self.passes)
 
     @property
     def time_left_s(self) -> float | None:
@@ -215,14 +146,11 @@ class RunProjection:
 
     def energy_of(self, state: PassState) -> tuple[EnergyFigures, ...]:
         """What each power source says of a pass so far, the one that counts first."""
-        window = state.window
-        if window is None:
-            return ()
-        return self.energy.figures(window.start, window.end, state.tally.done)
+        return self.energy.figures_over(state.windows, state.tally.done)
 
     def conditions(self, *states: PassState) -> Conditions:
         """The board while these passes measured, as far as they have come."""
-        windows = [window for state in states if (window := state.window) is not None]
+        windows = [window for state in states for window in state.windows]
         return conditions(self.samples, self.board, windows)
 
     @singledispatchmethod
@@ -240,7 +168,7 @@ class RunProjection:
         self.phase, self.phase_done, self.waiting = None, 0, None
         state = self._pass_of(record.step)
         if state is not None:
-            state.outcome = Outcome.RUNNING
+            state.open()
             self.current = state
             self.recent.clear()
 
@@ -249,7 +177,7 @@ class RunProjection:
         self.runner_pid = None
         state = self._pass_of(record.step)
         if state is not None:
-            state.outcome, state.reason = record.outcome, record.reason
+            state.close(record.outcome, record.reason)
 
     @_apply.register
     def _(self, record: Ended) -> None:
@@ -280,11 +208,11 @@ class RunProjection:
 
     @_apply.register
     def _(self, record: PassStarted) -> None:
-        self.passes[record.precision].started = record
+        self.passes[record.precision].turns.append(Turn(record))
 
     @_apply.register
     def _(self, record: PassEnded) -> None:
-        self.passes[record.precision].ended = record
+        self.passes[record.precision].end_turn(record)
 
     @_apply.register
     def _(self, record: Warning) -> None:
@@ -298,8 +226,7 @@ class RunProjection:
     @_apply.register
     def _(self, record: Item) -> None:
         state = self.passes[record.precision]
-        state.tally.add(record)
-        state.last_t = record.t
+        state.add(record)
         self.last_item = record
         if record.times is not None:
             self.recent.append(record.times.latency)
@@ -329,4 +256,5 @@ class RunProjection:
         self.board = record
 
     def _pass_of(self, step: str) -> PassState | None:
-        return next((s for p, s in self.passes.items() if p.value == step), None)
+        name = precision_of(step)
+        return next((s for p, s in self.passes.items() if p.value == name), None)

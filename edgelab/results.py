@@ -187,6 +187,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("threads", lambda r: r.run.spec.settings.threads),
     Column("warmup", lambda r: r.run.spec.settings.warmup),
     Column("repetitions", lambda r: r.run.spec.settings.repetitions),
+    Column("order", lambda r: r.run.spec.settings.order.value),
     Column("iou", lambda r: r.summary.iou),
     Column("input_height", lambda r: r.summary.input_size[0] if r.summary.input_size else None),
     Column("input_width", lambda r: r.summary.input_size[1] if r.summary.input_size else None),

@@ -33,6 +33,14 @@ class Scenario(StrEnum):
     OFFLINE = "offline"
 
 
+class Order(StrEnum):
+    """In which order the precisions are measured: a board that warms up favours the first."""
+
+    GIVEN = "given"
+    RANDOM = "random"  # by the run's id, so that it can be repeated
+    ABBA = "abba"  # there and back again: a drift in time falls on all alike
+
+
 class DetectSettings(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="task", tag="detect"
 ):
@@ -57,12 +65,18 @@ class DetectSettings(
     scenario: Scenario = Scenario.SINGLE_STREAM
     warmup: NotNegative = 5
     repetitions: Positive = 1
+    order: Order = Order.GIVEN
     limit: Positive | None = None
     iou: Share | None = None
     keep_score: Threshold = 0.05
     max_detections: Positive = 300
     image_size: Annotated[int, Meta(ge=32, le=8192)] | None = None
     calibration_images: Positive = 100
+
+    @property
+    def rounds(self) -> int:
+        """How many times each precision has its turn."""
+        return 2 if self.order is Order.ABBA else 1
 
     def __post_init__(self) -> None:
         if len(set(self.precisions)) != len(self.precisions):

@@ -6,9 +6,10 @@ step. Programs are named, not imported: the lab does not know the runners.
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 
-from edgelab.spec import DetectSettings, RunSpec
+from edgelab.spec import DetectSettings, Order, Precision, RunSpec
 
 PREPARE = "prepare"
 
@@ -30,12 +31,28 @@ class Step:
 
 
 def steps_of(spec: RunSpec) -> tuple[Step, ...]:
-    """Prepare data and models, then one measuring process a precision."""
-    return (Step(PREPARE, "runners.prepare"), *_passes(spec.settings))
+    """Prepare data and models, then one measuring process a turn of a precision."""
+    turns = _turns(spec.settings, spec.id)
+    return (Step(PREPARE, "runners.prepare"), *(_measure(*turn) for turn in turns))
 
 
-def _passes(settings: DetectSettings) -> tuple[Step, ...]:
-    return tuple(
-        Step(precision.value, "runners.detect", ("--precision", precision.value), needed=False)
-        for precision in settings.precisions
-    )
+def precision_of(step: str) -> str:
+    """The precision that a measuring step's name begins with."""
+    return step.partition(" ")[0]
+
+
+def _turns(settings: DetectSettings, seed: str) -> list[tuple[Precision, int]]:
+    """Each precision with the number of its turn, from 0."""
+    first = list(settings.precisions)
+    if settings.order is Order.RANDOM:
+        random.Random(seed).shuffle(first)  # noqa: S311 - an order, not a secret
+    turns = [(precision, 0) for precision in first]
+    if settings.order is Order.ABBA:
+        turns += [(precision, 1) for precision in reversed(first)]
+    return turns
+
+
+def _measure(precision: Precision, turn: int) -> Step:
+    name = precision.value if turn == 0 else f"{precision.value} again"
+    arguments = ("--precision", precision.value, "--turn", str(turn))
+    return Step(name, "runners.detect", arguments, needed=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import NamedTuple
 
 import msgspec
 
@@ -83,8 +84,7 @@ class Conditions(msgspec.Struct, frozen=True, omit_defaults=True):
         return words
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """A stretch of measuring, in seconds of the monotonic clock."""
 
     start: float

@@ -33,21 +33,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure a detector in one precision.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--precision", type=Precision, choices=list(Precision), required=True)
+    parser.add_argument("--turn", type=int, default=0, help="how often it was measured before")
     arguments = parser.parse_args()
     # OpenCV's own threads gain nothing at these sizes and would compete with the model's.
     cv2.setNumThreads(1)
     with open_step(arguments.folder, arguments.precision.value) as step:
-        Pass(step, read_prepared(step.folder), arguments.precision).run()
+        Pass(step, read_prepared(step.folder), arguments.precision, arguments.turn).run()
 
 
 class Pass:
     """One precision over the whole set, `repetitions` times."""
 
-    def __init__(self, step: RunningStep, prepared: Prepared, precision: Precision) -> None:
+    def __init__(
+        self, step: RunningStep, prepared: Prepared, precision: Precision, turn: int
+    ) -> None:
         self.step = step
         self.settings = step.spec.settings
         self.prepared = prepared
         self.precision = precision
+        self._first_repetition = turn * self.settings.repetitions
         self._measured = 0
         self._given_ms = 0.0  # decoding and inference: the time that is not the runner's own
         self._first_problem = ""
@@ -113,7 +117,8 @@ class Pass:
         return done
 
     def _queries(self) -> Iterator[Query]:
-        for repetition in range(self.settings.repetitions):
+        first = self._first_repetition
+        for repetition in range(first, first + self.settings.repetitions):
             for index, image in enumerate(self.prepared.images):
                 yield Query(index, image, repetition)
 

@@ -15,7 +15,7 @@ from typing import get_args
 from edgelab import __version__
 from edgelab.problem import Problem
 from edgelab.records import Scope
-from edgelab.spec import Precision, Scenario
+from edgelab.spec import Order, Precision, Scenario
 
 WRONG_USE = 2
 
@@ -120,6 +120,10 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     detect.add_argument(
         "--repetitions", type=int, default=1, metavar="N", help="times over the data"
     )
+    detect.add_argument(
+        "--order", type=Order, choices=list(Order), default=Order.GIVEN, metavar="O",
+        help="of the precisions: given, random, or abba (there and back, each measured twice)",
+    )  # fmt: skip
     detect.add_argument("--image-size", type=int, metavar="PX", help="for models of any size")
     detect.add_argument("--calibration-images", type=int, default=100, metavar="N", help="for int8")
     for command in (quick, detect):

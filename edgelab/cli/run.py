@@ -60,6 +60,7 @@ def _detect(options: argparse.Namespace, catalogue: Catalogue) -> tuple[DetectSe
         "scenario": options.scenario,
         "warmup": options.warmup,
         "repetitions": options.repetitions,
+        "order": options.order,
         "limit": options.limit,
         "iou": options.iou,
         "image_size": options.image_size,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -147,7 +148,17 @@ def figures_of(
     items: int = 0,
     baseline: tuple[float, float] | None = None,
 ) -> EnergyFigures:
-    """The figures of the window from `start` to `end`, in which `items` were done.
+    """The figures of the window from `start` to `end`: `figures_over` with one window."""
+    return figures_over(trace, [(start, end)], items, baseline)
+
+
+def figures_over(
+    trace: PowerTrace,
+    windows: Sequence[tuple[float, float]],
+    items: int = 0,
+    baseline: tuple[float, float] | None = None,
+) -> EnergyFigures:
+    """The figures of `windows` (start, end) taken together, in which `items` were done.
 
     `baseline`: start and end of the idle time, None where there was none; it must be covered as
     well as the window must.
@@ -158,8 +169,10 @@ def figures_of(
     resolution of both, the baseline's scaled to the covered time T.
     """
     source = trace.source
-    whole = trace.over(start, end)
-    window = max(0.0, end - start)
+    parts = [trace.over(start, end) for start, end in windows]
+    # Readings of different windows err independently: their variances add.
+    whole = Integral(*(math.fsum(column) for column in zip(*parts, strict=True)))
+    window = sum(max(0.0, end - start) for start, end in windows)
     blank = EnergyFigures(source.source, source.method, source.scope, window, items=items)
     if whole.watts is None or window <= 0:
         return blank

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from edgelab.energy.figures import EnergyFigures, figures_of
+from edgelab.energy.figures import EnergyFigures, figures_over
 from edgelab.energy.integrate import PowerTrace
 from edgelab.records import BaselineEnded, PowerReading, PowerSource
 
@@ -48,12 +49,20 @@ class EnergyLedger:
         return sorted(self._traces.values(), key=lambda trace: trace.source.method != "manual")
 
     def figures(self, start: float, end: float, items: int = 0) -> tuple[EnergyFigures, ...]:
-        """What each source says of a window: first the one that counts.
+        """What each source says of a window: `figures_over` with one window."""
+        return self.figures_over([(start, end)], items)
 
-        A source that did not see enough of the window gives way to one that did.
+    def figures_over(
+        self, windows: Sequence[tuple[float, float]], items: int = 0
+    ) -> tuple[EnergyFigures, ...]:
+        """What each source says of `windows` (start, end): first the one that counts.
+
+        A source that did not see enough of them gives way to one that did.
         """
-        idle = self._baseline_before(start)
-        figures = [figures_of(trace, start, end, items, idle) for trace in self.traces]
+        if not windows:
+            return ()
+        idle = self._baseline_before(windows[0][0])
+        figures = [figures_over(trace, windows, items, idle) for trace in self.traces]
         return tuple(sorted(figures, key=lambda each: not each.covered))
 
     def now(self, t: float) -> PowerNow | None:

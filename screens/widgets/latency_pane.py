@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from edgelab import words
-from edgelab.projection import PassState, RunProjection
+from edgelab.pass_state import PassState
+from edgelab.projection import RunProjection
 from edgelab.spec import Scenario
 from edgelab.statistics import samples_needed
 from screens.ink import Ink, Line, count, label, sparkline, width_of, wrap

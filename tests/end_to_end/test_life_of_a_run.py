@@ -47,6 +47,20 @@ def test_a_run_from_the_command_line_to_the_csv(
     assert "found" in edgelab("replay", run, "--speed", "1000")
 
 
+def test_abba_measures_each_precision_twice_and_counts_once(
+    edgelab: CommandLine, detect: tuple[str, ...]
+) -> None:
+    precisions = ("--precision", "fp32", "--precision", "fp16")
+    result = edgelab.json(*detect, *precisions, "--order", "abba", "--repetitions", "3")
+    for row in result["rows"]:
+        assert row["latency_samples"] == 2 * 3 * IMAGES
+        assert row["images"] == IMAGES
+        assert row["gt_count"] == row["pred_count"] == sum(index % 6 for index in range(IMAGES))
+    items = edgelab("export", "last", "--csv", "-", "--items").splitlines()[1:]
+    order = list(dict.fromkeys((row.split(",")[2], int(row.split(",")[3]) // 3) for row in items))
+    assert order == [("fp32", 0), ("fp16", 0), ("fp16", 1), ("fp32", 1)]
+
+
 def test_a_killed_console_costs_nothing_and_the_next_one_finds_the_run(
     edgelab: CommandLine, detect: tuple[str, ...]
 ) -> None:

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from edgelab.spec import Order, Precision, RunSpec
+from edgelab.steps import precision_of, steps_of
+from tests.recorded import make_spec
+
+
+def names(spec: RunSpec) -> list[str]:
+    return [step.name for step in steps_of(spec)]
+
+
+def test_each_precision_has_a_process_of_its_own_after_the_preparation() -> None:
+    spec = make_spec(1, precisions=(Precision.FP32, Precision.INT8))
+    assert names(spec) == ["prepare", "fp32", "int8"]
+    prepare, *passes = steps_of(spec)
+    assert prepare.needed
+    assert not any(step.needed for step in passes)
+
+
+def test_abba_goes_there_and_back() -> None:
+    spec = make_spec(1, precisions=tuple(Precision), order=Order.ABBA)
+    assert names(spec)[1:] == [
+        "fp32", "fp16", "int8", "int8 again", "fp16 again", "fp32 again",
+    ]  # fmt: skip
+    assert {precision_of(name) for name in names(spec)[1:]} == {"fp32", "fp16", "int8"}
+
+
+def test_a_random_order_is_that_of_the_run() -> None:
+    def spec(number: int) -> RunSpec:
+        return make_spec(number, precisions=tuple(Precision), order=Order.RANDOM)
+
+    assert names(spec(1)) == names(spec(1))
+    assert len({tuple(names(spec(number))) for number in range(1, 30)}) == 6
