@@ -6,13 +6,16 @@ import time
 
 import msgspec
 
+from edgelab.calibration import read_calibration
 from edgelab.durable import replace_file
 from edgelab.home import Home
 from edgelab.journal import JournalWriter
+from edgelab.problem import Problem
 from edgelab.queue import dequeue
 from edgelab.reader import LiveRun
 from edgelab.record import RunRecord
 from edgelab.records import Ended, Outcome
+from edgelab.roofline import with_floors
 from edgelab.run_folder import RunFolder
 from edgelab.store import Store
 
@@ -24,11 +27,19 @@ def close_run(home: Home, folder: RunFolder) -> RunRecord:
     """
     live = LiveRun(folder)
     live.advance()
-    record = live.projection.record()
+    record = _with_floors(home, live.projection.record())
     replace_file(folder.record, msgspec.json.encode(record))
     Store(home).put(record)
     dequeue(home, folder.id)
     return record
+
+
+def _with_floors(home: Home, record: RunRecord) -> RunRecord:
+    try:
+        calibration = read_calibration(home, record.environment)
+    except Problem:
+        return record  # a damaged calibration costs its own figures only
+    return record if calibration is None else with_floors(record, calibration)
 
 
 def end_run(home: Home, folder: RunFolder, outcome: Outcome, reason: str = "") -> RunRecord:

@@ -44,6 +44,10 @@ class PassSummary(msgspec.Struct, frozen=True):
     input_size: tuple[int, int] | None = None
     conditions: Conditions = Conditions()
     energy: tuple[EnergyFigures, ...] = ()
+    floor_ms: float | None = None
+    """The least time of one inference on this board, as it was calibrated when the run ended."""
+    floor_share: float | None = None
+    """Which part of that was reached by the median inference."""
 
 
 class RunRecord(msgspec.Struct, frozen=True):

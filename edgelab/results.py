@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from edgelab import words
 from edgelab.record import PassSummary, RunRecord
+from edgelab.roofline import share_words
 from edgelab.spec import Scenario
 from edgelab.tally import ThresholdRow
 
@@ -119,6 +120,15 @@ def _energy_words(row: ResultRow) -> Value:
     return figures[0].per_item_words() if figures else None
 
 
+def _floor_share(row: ResultRow) -> Value:
+    """The floor of physics over the median inference: part of what this board can do."""
+    return row.summary.floor_share
+
+
+def _percent(value: float | None) -> str:
+    return words.UNKNOWN if value is None else share_words(value)
+
+
 def _condition(name: str) -> Callable[[ResultRow], Value]:
     def read(row: ResultRow) -> Value:
         value: Value = getattr(row.summary.conditions, name)
@@ -156,12 +166,14 @@ COLUMNS: tuple[Column, ...] = (
     Column("runtime_min", _minutes),
     Column("latency_p50_ms", _latency("p50_ms"), "p50 ms", words.milliseconds),
     Column("latency_p90_ms", _latency("p90_ms"), "p90 ms", words.milliseconds),
+    Column("floor_share", _floor_share, "of board", _percent),
     Column("latency_p95_ms", _latency("p95_ms")),
     Column("latency_p99_ms", _latency("p99_ms")),
     Column("latency_mean_ms", _latency("mean_ms")),
     Column("latency_max_ms", _latency("max_ms")),
     Column("latency_samples", lambda r: r.summary.latency.samples if r.summary.latency else None),
     Column("images_per_s", lambda r: r.summary.images_per_s, "img/s", lambda v: words.number(v, 1)),
+    Column("floor_ms", lambda r: r.summary.floor_ms),
     Column("decode_ms", _stage("decode")),
     Column("preprocess_ms", _stage("preprocess")),
     Column("infer_ms", _stage("infer")),

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from edgelab.calibration import Calibration, Resource
 from edgelab.graph_cost import GraphCost
 from edgelab.record import PassSummary, RunRecord
@@ -96,6 +98,20 @@ def reach_of(run: RunRecord, summary: PassSummary, calibration: Calibration) -> 
         return None
     measured = summary.infer_p50_ms
     return Reach(floor, floor.share(measured) if measured else None)
+
+
+def with_floors(run: RunRecord, calibration: Calibration) -> RunRecord:
+    """The run with the floor of each pass, where cost and rates are known."""
+    return msgspec.structs.replace(
+        run, passes=tuple(_with_floor(run, summary, calibration) for summary in run.passes)
+    )
+
+
+def _with_floor(run: RunRecord, summary: PassSummary, calibration: Calibration) -> PassSummary:
+    reach = reach_of(run, summary, calibration)
+    if reach is None:
+        return summary
+    return msgspec.structs.replace(summary, floor_ms=reach.floor.ms, floor_share=reach.share)
 
 
 def share_words(share: float | None) -> str:

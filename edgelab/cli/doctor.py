@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from edgelab import environment
 from edgelab.boards import recognise
+from edgelab.calibration import calibration_file, read_calibration
 from edgelab.catalogue import Catalogue
 from edgelab.cli.output import print_json, print_table
 from edgelab.durable import try_locked
@@ -51,6 +52,7 @@ def _findings(home: Home) -> Iterator[Finding]:
     yield from _machine()
     yield from _sensors(home)
     yield from _power(home)
+    yield _calibration(home)
     yield from _software()
     yield from _lab(home)
 
@@ -96,6 +98,16 @@ def _power(home: Home) -> Iterator[Finding]:
         yield Finding("power", "hint", warning)
     for absent in found.absent:
         yield Finding(f"power {absent.what}", "missing", absent.reason)
+
+
+def _calibration(home: Home) -> Finding:
+    try:
+        calibration = read_calibration(home, environment.capture())
+    except Problem as problem:
+        return Finding("calibration", "broken", str(problem))
+    if calibration is None:
+        return Finding("calibration", "missing", "none of this board: edgelab calibrate")
+    return Finding("calibration", "ok", str(calibration_file(home, environment.capture())))
 
 
 def _software() -> Iterator[Finding]:

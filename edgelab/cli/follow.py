@@ -40,8 +40,12 @@ def play(replay: Replay) -> None:
 
 def print_results(record: RunRecord) -> None:
     """The result table of a run, and what its reader must know."""
-    rows = [[column.text(row) for column in SHOWN] for row in rows_of(record)]
-    print_table([column.title or "" for column in SHOWN], rows)
+    rows = list(rows_of(record))
+    cells = {column: [column.text(row) for row in rows] for column in SHOWN}
+    # What nobody knows of any row takes no room; the CSV has all columns.
+    told = [column for column in SHOWN if set(cells[column]) - {words.UNKNOWN}]
+    titles = [column.title or "" for column in told]
+    print_table(titles, zip(*(cells[column] for column in told), strict=True))
     if not any(summary.energy for summary in record.passes):
         print("no power source: see docs/energy.md")
     for warning in record.warnings:

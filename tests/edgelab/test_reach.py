@@ -21,6 +21,7 @@ from edgelab.home import Home
 from edgelab.lab import Lab
 from edgelab.record import RunRecord
 from edgelab.records import ModelFacts, Record
+from edgelab.results import SHOWN, rows_of
 from edgelab.roofline import reach_of
 from edgelab.spec import Precision
 from tests.recorded import life_of, make_item, make_spec, write_run
@@ -121,3 +122,17 @@ def test_show_says_what_has_changed_since(home: Home, capsys: pytest.CaptureFixt
 
     assert command(["show", "last"]) == 0
     assert "under other conditions: governor was performance" in capsys.readouterr().out
+
+
+def test_a_run_on_a_calibrated_board_keeps_its_floor(home: Home) -> None:
+    write_calibration(home, board())
+    record = recorded(home, COST)
+    summary = record.passes[0]
+    assert summary.floor_ms == pytest.approx(3.0)
+    assert summary.floor_share == pytest.approx(3 / 7)
+    row = next(rows_of(record))
+    assert {c.title: c.text(row) for c in SHOWN}["of board"] == "43 %"
+
+
+def test_without_a_calibration_nothing_is_claimed(home: Home) -> None:
+    assert recorded(home, COST).passes[0].floor_share is None

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from edgelab.environment import board_name, capture
@@ -212,4 +213,4 @@ def test_what_a_supervisor_costs_is_without_what_it_watches() -> None:
     assert sample.runner_memory is not None
     assert sample.runner_memory > 350 * MB
     assert sample.supervisor_memory is not None
-    assert sample.supervisor_memory < 350 * MB
+    assert abs(sample.supervisor_memory - psutil.Process().memory_info().rss) < 200 * MB
