@@ -32,7 +32,7 @@ class ModelProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema_version: ProfileVersion
     title: Text
     task: Literal["detect"]
-    family: Literal["yolo"]
+    family: Literal["yolo", "ssdlite"]
     file: Text
     license: Text = "unknown"
     note: str = ""

@@ -109,7 +109,7 @@ class Pass:
         self.step.phase("warm up", wanted)
         done = 0
         for image in islice(cycle(self.prepared.images), wanted):
-            ready = make_ready(Query(0, image), detector.letterbox)
+            ready = make_ready(Query(0, image), detector.preprocess)
             if ready.tensor is not None:
                 detector.infer(ready.tensor)
                 done += 1

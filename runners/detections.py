@@ -1,37 +1,26 @@
-"""From a YOLO head's output to detections: confidence, non-maximum suppression, counts.
-
-Follows ultralytics' `predict` to the last comparison, so that both give the same detections: the
-best class of each anchor, scores strictly above the confidence, suppression within each class by
-moving classes apart, at most `MAX_CANDIDATES` boxes before and `max_detections` after it.
-"""
+"""Detections, and what all families of detectors do with them: suppression, thresholds, counts."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgelab.problem import Problem
-from runners.letterbox import Fit, Floats
 
-MAX_CANDIDATES = 30_000
-CLASS_OFFSET = np.float32(7680)
-"""Boxes of different classes are moved this many px apart, so that they never overlap."""
+Floats = NDArray[np.float32]
 
 _BLOCK = 128
-_END_TO_END_COLUMNS = 6
 
 
 class HeadProblem(Problem):
-    """An output that is no YOLO detection head."""
+    """Outputs that are no detection head of the model's family."""
 
 
 class NotFinite(HeadProblem):
-    """Boxes that are not numbers, from one image; half precision may overflow on another."""
+    """Outputs that are not numbers, for one image; half precision may overflow on another."""
 
 
 @dataclass(frozen=True)
@@ -69,46 +58,6 @@ class Selection:
     keep_score: float
     iou: float
     max_detections: int = 300
-
-    def detect(self, output: NDArray[Any], fit: Fit) -> Detections:
-        """Read the output of one image, (1, ...): a raw head, or one with suppression inside.
-
-        A raw head is (1, 4 + classes, anchors) with boxes of centre, width, height; the other is
-        (1, n, 6) with x1, y1, x2, y2, score, class. Raises HeadProblem for anything else, NotFinite
-        for this image only.
-        """
-        if output.ndim != 3 or output.shape[0] != 1:
-            raise HeadProblem(f"the model gives {output.shape}, expected (1, rows, columns)")
-        rows = output[0].astype(np.float32, copy=False)
-        if is_end_to_end(output.shape):
-            found = self._of_end_to_end(rows)
-        else:
-            found = self._of_raw_head(rows)
-        if not np.isfinite(found.boxes).all():
-            raise NotFinite("the model gives boxes that are not numbers")
-        return Detections(fit.to_image(found.boxes), found.scores, found.classes)
-
-    def _of_end_to_end(self, rows: Floats) -> Detections:
-        rows = rows[rows[:, 4] > np.float32(self.keep_score)]
-        # Such heads sort by score already; the order decides what a lower cut would keep.
-        rows = rows[np.argsort(-rows[:, 4], kind="stable")][: self.max_detections]
-        return Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.intp))
-
-    def _of_raw_head(self, rows: Floats) -> Detections:
-        best = rows[4:].max(axis=0)
-        anchors = np.flatnonzero(best > np.float32(self.keep_score))
-        scores = best[anchors]
-        order = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
-        anchors, scores = anchors[order], scores[order]
-        candidates = rows[:, anchors]
-        found = Detections(_corners(candidates[:4].T), scores, candidates[4:].argmax(axis=0))
-        apart = found.boxes + (found.classes.astype(np.float32) * CLASS_OFFSET)[:, None]
-        return found.take(suppress(apart, self.iou, self.max_detections))
-
-
-def is_end_to_end(shape: Sequence[Any]) -> bool:
-    """True where suppression happened inside the model: rows of x1, y1, x2, y2, score, class."""
-    return len(shape) == 3 and shape[-1] == _END_TO_END_COLUMNS
 
 
 def suppress(boxes: Floats, iou: float, limit: int) -> NDArray[np.intp]:
@@ -154,10 +103,3 @@ def _common_sides(low_a: Floats, high_a: Floats, low_b: Floats, high_b: Floats) 
     sides: Floats = np.minimum(high_a, high_b)
     sides -= np.maximum(low_a, low_b)
     return np.maximum(sides, np.float32(0), out=sides)
-
-
-def _corners(boxes: Floats) -> Floats:
-    """From centre, width, height to x1, y1, x2, y2."""
-    half = boxes[:, 2:] / np.float32(2)
-    corners: Floats = np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
-    return corners

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runners.detections import Detections, Selection
+from runners.family import Preprocessor, open_family
 from runners.images import Pixels
-from runners.letterbox import Fit, Letterbox
+from runners.letterbox import Fit
 from runners.session import open_session, session_options
 
 _DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
 class Detector:
-    """Runs one YOLO model; its three stages are called, and timed, one by one.
+    """Runs one model of any family; its three stages are called, and timed, one by one.
 
     `input_size` is (height, width), px: an image costs the same whatever its own shape is.
     """
@@ -25,31 +27,27 @@ class Detector:
     def __init__(
         self, model: Path, input_size: tuple[int, int], selection: Selection, threads: int
     ) -> None:
-        self.input_size = input_size
         self.selection = selection
         self.session = open_session(model, session_options(threads))
         source = self.session.get_inputs()[0]
         self._input = source.name
         self._dtype = _DTYPES[source.type]
-        self._outputs = [self.session.get_outputs()[0].name]
-        self.letterbox = self.make_letterbox()
+        self.family = open_family(self.session.get_modelmeta().custom_metadata_map, input_size)
+        self.preprocess = self.make_preprocessor()
 
-    def make_letterbox(self) -> Letterbox:
+    def make_preprocessor(self) -> Preprocessor:
         """One more set of input buffers, for a thread of its own."""
-        return Letterbox(self.input_size, self._dtype)
+        return self.family.preprocessor(self._dtype)
 
-    def preprocess(self, image: Pixels) -> tuple[NDArray[Any], Fit]:
-        """The input tensor of `image`, and how the image lies in it."""
-        return self.letterbox(image)
+    def infer(self, tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
+        """The outputs of the model."""
+        outputs: Sequence[NDArray[Any]] = self.session.run(None, {self._input: tensor})
+        return outputs
 
-    def infer(self, tensor: NDArray[Any]) -> NDArray[Any]:
-        """The first output of the model."""
-        output: NDArray[Any] = self.session.run(self._outputs, {self._input: tensor})[0]
-        return output
-
-    def postprocess(self, output: NDArray[Any], fit: Fit) -> Detections:
-        """The detections in an output; raises HeadProblem."""
-        return self.selection.detect(output, fit)
+    def postprocess(self, outputs: Sequence[NDArray[Any]], fit: Fit) -> Detections:
+        """The detections in the outputs for one image, in px of it; raises HeadProblem."""
+        found = self.family.detect(outputs, self.selection)
+        return Detections(fit.to_image(found.boxes), found.scores, found.classes)
 
     def __call__(self, image: Pixels) -> Detections:
         """All three stages."""

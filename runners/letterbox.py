@@ -13,11 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from runners.detections import Floats
 from runners.images import Pixels
 
 PADDING_GREY = 114
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

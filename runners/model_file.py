@@ -18,13 +18,13 @@ from onnx import TensorProto
 from edgelab.catalogue import Catalogue, ModelProfile
 from edgelab.problem import Problem
 from edgelab.spec import Precision
-from runners.detections import is_end_to_end
+from runners.detections import HeadProblem
+from runners.family import Family, open_family
 from runners.session import open_session, refusals_as_problems, session_options
 
 QUANTISING = frozenset({"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger"})
 
 _INPUT_TYPES = {TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16}
-_BOX_ROWS = 4
 _DEFAULT_STRIDE = 32
 _LONGEST_METADATA = 1 << 20
 
@@ -49,7 +49,8 @@ class ExportMetadata(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class ModelFile:
-    """An ONNX detector: `input_size` is (height, width), px; `classes` those of a raw head."""
+    """An ONNX detector: `input_size` is (height, width), px; `classes` those of a raw head,
+    None where suppression inside the model hides them."""
 
     path: Path
     name: str
@@ -58,8 +59,13 @@ class ModelFile:
     held: Precision
     input_size: tuple[int, int]
     metadata: ExportMetadata
-    end_to_end: bool
+    family: Family
     classes: int | None
+
+    @property
+    def end_to_end(self) -> bool:
+        """True where the file gives final detections."""
+        return self.classes is None
 
     @property
     def suppresses(self) -> bool:
@@ -92,11 +98,17 @@ def read_model(path: Path, name: str, image_size: int | None) -> ModelFile:
     except OSError as error:
         raise Problem(f"{path}: cannot be read ({error.strerror})") from None
     graph_of = load_graph(data, path)
-    metadata = read_metadata({each.key: each.value for each in graph_of.metadata_props}, path)
+    properties = {each.key: each.value for each in graph_of.metadata_props}
+    metadata = read_metadata(properties, path)
     if metadata.task != "detect":
         raise Problem(f"{path}: a model for the task {metadata.task!r}, expected a detector")
     input_size = _input_size(graph_of.graph, metadata, image_size, path)
-    shape = _probe(path, input_size)
+    try:
+        family = open_family(properties, input_size)
+        classes = family.classes(_probe(path, input_size))
+    except HeadProblem as problem:
+        raise Problem(f"{path}: {problem}") from None
+    _check_names(metadata, classes, path)
     return ModelFile(
         path=path,
         name=name,
@@ -105,8 +117,8 @@ def read_model(path: Path, name: str, image_size: int | None) -> ModelFile:
         held=held_precision(graph_of.graph),
         input_size=input_size,
         metadata=metadata,
-        end_to_end=is_end_to_end(shape),
-        classes=_classes(shape, metadata, path),
+        family=family,
+        classes=classes,
     )
 
 
@@ -185,28 +197,17 @@ def _chosen_size(metadata: ExportMetadata, image_size: int | None, path: Path) -
     return size
 
 
-def _probe(path: Path, input_size: tuple[int, int]) -> tuple[int, ...]:
-    """The shape that the model gives for one blank image."""
+def _probe(path: Path, input_size: tuple[int, int]) -> list[tuple[int, ...]]:
+    """The shapes of what the model gives for one blank image."""
     session = open_session(path, session_options(threads=1))
     source = session.get_inputs()[0]
     dtype = np.float16 if "float16" in source.type else np.float32
     with refusals_as_problems(path):
         outputs = session.run(None, {source.name: np.zeros((1, 3, *input_size), dtype)})
-    if len(outputs) != 1:
-        raise Problem(f"{path}: gives {len(outputs)} outputs, expected the one of a detector")
-    return tuple(outputs[0].shape)
+    return [tuple(output.shape) for output in outputs]
 
 
-def _classes(shape: tuple[int, ...], metadata: ExportMetadata, path: Path) -> int | None:
-    """How many classes the head has; None where suppression inside the model hides it."""
-    if is_end_to_end(shape):
-        return None
-    if len(shape) != 3 or shape[0] != 1 or shape[1] <= _BOX_ROWS:
-        raise Problem(
-            f"{path}: gives {shape}, expected a raw head (1, 4 + classes, anchors) "
-            "or detections (1, n, 6)"
-        )
-    classes, names = shape[1] - _BOX_ROWS, metadata.class_names
-    if names is not None and len(names) != classes:
+def _check_names(metadata: ExportMetadata, classes: int | None, path: Path) -> None:
+    names = metadata.class_names
+    if names is not None and classes is not None and len(names) != classes:
         raise Problem(f"{path}: names {len(names)} classes, but its head has {classes}")
-    return classes

@@ -38,8 +38,6 @@ from runners.prepared import (
 from runners.quantise import to_half, to_integer
 from runners.step import RunningStep, now, open_step
 
-DEFAULT_IOU = 0.7
-
 
 def main() -> None:
     """Read the command line and prepare."""
@@ -58,6 +56,11 @@ def prepare(step: RunningStep, home: Home) -> None:
     step.phase("read the model", unit="")
     name, path, profile = find_model(settings.model, catalogue)
     model = read_model(path, name, settings.image_size)
+    if profile is not None and profile.family != model.family.name:
+        raise Problem(
+            f"{path}: a model of the family {model.family.name!r}, but the profile of {name} says "
+            f"family = {profile.family!r}"
+        )
     step.phase("read the dataset")
     source = open_source(settings, catalogue, home, _Drawing(step))
     dataset = source.evaluation(settings)
@@ -65,7 +68,7 @@ def prepare(step: RunningStep, home: Home) -> None:
         model.metadata.class_names, model.classes, dataset.classes, dataset.has_truth
     )
     _tell_dataset(step, dataset, classes)
-    profile_iou = profile.iou if profile is not None else DEFAULT_IOU
+    profile_iou = profile.iou if profile is not None else model.family.default_iou
     iou = settings.iou if settings.iou is not None else profile_iou
     _tell_model(step, model)
     models, problems = Converter(step, home, model, source, dataset).convert_all()

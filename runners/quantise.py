@@ -31,8 +31,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from edgelab.problem import Problem
+from runners.family import Preprocessor, open_family
 from runners.images import ImageProblem, read_image
-from runners.letterbox import Letterbox
 
 METHOD_VERSION = 2
 """Part of the cache key: raise it whenever the conversion changes."""
@@ -60,7 +60,9 @@ def to_integer(
         source, target = Path(folder) / "source.onnx", Path(folder) / "target.onnx"
         _preprocess(model, source)
         prepared = onnx.load(source)
-        reader = CalibrationImages(prepared.graph.input[0].name, input_size, images, on_image)
+        properties = {each.key: each.value for each in model.metadata_props}
+        preprocess = open_family(properties, input_size).preprocessor(np.float32)
+        reader = CalibrationImages(prepared.graph.input[0].name, preprocess, images, on_image)
         with _without_advice():
             quantize_static(
                 str(source),
@@ -80,12 +82,12 @@ class CalibrationImages(CalibrationDataReader):  # type: ignore[misc]
     """Hands the quantiser one input tensor after the other, made as in a measured run."""
 
     def __init__(
-        self, input_name: str, input_size: tuple[int, int], images: Iterable[Path], on_image: Done
+        self, input_name: str, preprocess: Preprocessor, images: Iterable[Path], on_image: Done
     ) -> None:
         self.done = 0
         self._input_name = input_name
         self._on_image = on_image
-        self._tensors = self._read(images, Letterbox(input_size))
+        self._tensors = self._read(images, preprocess)
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         """The next input of the model; None at the end. Raises Problem where there was none."""
@@ -96,10 +98,12 @@ class CalibrationImages(CalibrationDataReader):  # type: ignore[misc]
             raise Problem("int8 needs calibration images, and none of them could be read")
         return None
 
-    def _read(self, images: Iterable[Path], letterbox: Letterbox) -> Iterator[NDArray[np.float32]]:
+    def _read(
+        self, images: Iterable[Path], preprocess: Preprocessor
+    ) -> Iterator[NDArray[np.float32]]:
         for path in images:
             try:
-                tensor, _ = letterbox(read_image(path))
+                tensor, _ = preprocess(read_image(path))
             except ImageProblem:
                 continue
             yield tensor
@@ -141,7 +145,7 @@ def decoding_nodes(graph: Any) -> list[str]:
         if node.op_type != "Shape":  # a shape carries no values of the tensor behind it
             waiting.extend(node.input)
     if not met_convolution:
-        raise Problem("int8: the model has no convolutions before its output: no YOLO detector")
+        raise Problem("int8: the model has no convolutions before its output: no detector")
     return list(found)
 
 

@@ -19,8 +19,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from runners.detector import Detector
+from runners.family import Preprocessor
 from runners.images import ImageProblem, read_image
-from runners.letterbox import Fit, Letterbox
+from runners.letterbox import Fit
 from runners.prepared import PreparedImage
 
 READY_AHEAD = 4
@@ -54,7 +55,7 @@ class Ready:
 def single_stream(queries: Iterable[Query], detector: Detector) -> Generator[Ready]:
     """Ready each image when it is asked for."""
     for query in queries:
-        yield make_ready(query, detector.letterbox)
+        yield make_ready(query, detector.preprocess)
 
 
 def offline(queries: Iterable[Query], detector: Detector) -> Generator[Ready]:
@@ -63,32 +64,32 @@ def offline(queries: Iterable[Query], detector: Detector) -> Generator[Ready]:
     An image's tensor is valid until the next one is asked for.
     """
     remaining = iter(queries)
-    letterboxes: SimpleQueue[Letterbox] = SimpleQueue()
-    waiting: deque[Future[tuple[Ready, Letterbox]]] = deque()
+    idle: SimpleQueue[Preprocessor] = SimpleQueue()
+    waiting: deque[Future[tuple[Ready, Preprocessor]]] = deque()
 
-    def take(query: Query) -> tuple[Ready, Letterbox]:
-        letterbox = letterboxes.get()
-        return make_ready(query, letterbox), letterbox
+    def take(query: Query) -> tuple[Ready, Preprocessor]:
+        preprocess = idle.get()
+        return make_ready(query, preprocess), preprocess
 
     def submit(count: int) -> None:
         waiting.extend(readers.submit(take, query) for query in islice(remaining, count))
 
     with ThreadPoolExecutor(READERS, "reader") as readers:
         for _ in range(READY_AHEAD):
-            letterboxes.put(detector.make_letterbox())
+            idle.put(detector.make_preprocessor())
         try:
             submit(READY_AHEAD)
             while waiting:
-                ready, letterbox = waiting.popleft().result()
+                ready, preprocess = waiting.popleft().result()
                 yield ready
-                letterboxes.put(letterbox)
+                idle.put(preprocess)
                 submit(1)
         finally:
             for future in waiting:
                 future.cancel()
 
 
-def make_ready(query: Query, letterbox: Letterbox) -> Ready:
+def make_ready(query: Query, preprocess: Preprocessor) -> Ready:
     """Read, decode and preprocess one image; what is wrong with it becomes its problem."""
     if query.image.problem is not None:
         return Ready(query, problem=query.image.problem)
@@ -98,7 +99,7 @@ def make_ready(query: Query, letterbox: Letterbox) -> Ready:
     except ImageProblem as problem:
         return Ready(query, problem=str(problem))
     decoded = perf_counter_ns()
-    tensor, fit = letterbox(pixels)
+    tensor, fit = preprocess(pixels)
     ended = perf_counter_ns()
     return Ready(query, tensor, fit, milliseconds(started, decoded), milliseconds(decoded, ended))
 

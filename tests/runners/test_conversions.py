@@ -19,6 +19,7 @@ from runners.converted import ConvertedModels, Recipe, Sidecar
 from runners.detections import Selection
 from runners.detector import Detector
 from runners.images import read_image
+from runners.letterbox import Letterbox
 from runners.precision import count_formats, prove_executed
 from runners.quantise import CalibrationImages, decoding_nodes, to_half, to_integer
 from tests.runners.colour_detector import build_detector, some_cells, write_cells
@@ -76,7 +77,7 @@ def test_int8_over_the_whole_graph_finds_nothing(tmp_path: Path) -> None:
     quantize_static(
         str(model),
         str(naive),
-        CalibrationImages("images", size, images[:2], lambda _: None),
+        CalibrationImages("images", Letterbox(size), images[:2], lambda _: None),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         activation_type=QuantType.QUInt8,

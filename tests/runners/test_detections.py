@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from runners.detections import Detections, HeadProblem, NotFinite, Selection, suppress
-from runners.letterbox import Fit
+from runners.yolo import Yolo
 
 SIZE = 256
-SQUARE = Fit.of((SIZE, SIZE), (SIZE, SIZE))
+YOLO = Yolo((SIZE, SIZE))
 
 
 def random_head(seed: int, anchors: int, classes: int = 3) -> NDArray[np.float32]:
@@ -76,8 +76,8 @@ def test_thresholds_of_one_pass_equal_separate_passes(
     seed: int, end_to_end: bool, threshold: float, limit: int
 ) -> None:
     output = random_end_to_end(seed, 60) if end_to_end else random_head(seed, 500)
-    together = Selection(0.05, 0.6, limit).detect(output, SQUARE)
-    alone = Selection(threshold, 0.6, limit).detect(output, SQUARE)
+    together = YOLO.detect([output], Selection(0.05, 0.6, limit))
+    alone = YOLO.detect([output], Selection(threshold, 0.6, limit))
     assert together.counts(threshold) == alone.counts(threshold)
     kept = together.scores > np.float32(threshold)
     np.testing.assert_array_equal(together.boxes[kept], alone.boxes)
@@ -87,7 +87,7 @@ def test_a_threshold_is_passed_only_from_above() -> None:
     output = np.zeros((1, 5, 2), np.float32)
     output[0, :, 0] = [10, 10, 5, 5, 0.3]
     output[0, :, 1] = [50, 50, 5, 5, np.nextafter(np.float32(0.3), np.float32(1))]
-    found = Selection(0.05, 0.7).detect(output, SQUARE)
+    found = YOLO.detect([output], Selection(0.05, 0.7))
     assert found.counts(0.3) == {0: 1}
 
 
@@ -95,7 +95,7 @@ def test_classes_do_not_suppress_each_other() -> None:
     output = np.zeros((1, 6, 2), np.float32)
     output[0, :4] = np.float32([50, 50, 20, 20])[:, None]
     output[0, 4, 0] = output[0, 5, 1] = 0.9
-    assert Selection(0.05, 0.5).detect(output, SQUARE).counts(0.5) == {0: 1, 1: 1}
+    assert YOLO.detect([output], Selection(0.05, 0.5)).counts(0.5) == {0: 1, 1: 1}
 
 
 def test_rows_lose_nothing_that_a_threshold_needs() -> None:
@@ -107,7 +107,7 @@ def test_rows_lose_nothing_that_a_threshold_needs() -> None:
 
 
 def test_an_empty_output_has_no_detections() -> None:
-    found = Selection(0.05, 0.5).detect(np.zeros((1, 84, 10), np.float32), SQUARE)
+    found = YOLO.detect([np.zeros((1, 84, 10), np.float32)], Selection(0.05, 0.5))
     assert found.rows() == ()
     assert found.counts(0.5) == {}
 
@@ -116,10 +116,10 @@ def test_boxes_that_are_no_numbers_are_a_problem_of_the_image() -> None:
     output = random_head(0, 20)
     output[0, 0] = np.nan
     with pytest.raises(NotFinite, match="not numbers"):
-        Selection(0.05, 0.5).detect(output, SQUARE)
+        YOLO.detect([output], Selection(0.05, 0.5))
 
 
 @pytest.mark.parametrize("shape", [(84, 10), (2, 84, 10), (1, 84, 10, 1)])
 def test_other_outputs_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(HeadProblem, match="expected"):
-        Selection(0.05, 0.5).detect(np.zeros(shape, np.float32), SQUARE)
+        YOLO.detect([np.zeros(shape, np.float32)], Selection(0.05, 0.5))
