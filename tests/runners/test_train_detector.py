@@ -15,11 +15,14 @@ import pytest
 from msgspec.structs import replace
 
 from edgelab.catalogue import shipped_profiles
-from edgelab.schema import SchemaProblem, read_toml
+from edgelab.schema import SchemaProblem
 from runners import train_detector
 from runners.datasets import shapes
 from runners.datasets.shapes import CocoAnnotation, CocoCategory, CocoFile, CocoImage, ImageCounts
-from runners.train_detector import Selection, TrainingSpec
+from runners.training.selection import Choice
+from runners.training.spec import YoloTraining, read_spec
+from runners.training.truth import count_objects, read_annotations
+from runners.training.yolo_dataset import write_yolo_dataset, yolo_label
 
 MODEL = shipped_profiles() / "models" / "yolov8n-shapes"
 SPEC = MODEL / "training.toml"
@@ -41,7 +44,7 @@ def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_shipped_spec_is_read() -> None:
-    spec = read_toml(SPEC, TrainingSpec)
+    spec = read_spec(SPEC)
     assert spec.name == MODEL.name
     assert (shipped_profiles() / "datasets" / f"{spec.dataset}.toml").is_file()
 
@@ -69,7 +72,7 @@ def test_a_broken_spec_names_file_key_and_remedy(
     path = tmp_path / "broken.toml"
     path.write_text(text.replace(line, broken, 1), encoding="utf-8")
     with pytest.raises(SchemaProblem) as caught:
-        read_toml(path, TrainingSpec)
+        read_spec(path)
     for part in (str(path), *parts):
         assert part in str(caught.value)
 
@@ -77,7 +80,7 @@ def test_a_broken_spec_names_file_key_and_remedy(
 def test_a_label_is_class_and_box_as_shares() -> None:
     image = CocoImage(id=7, file_name="a.png", width=200, height=100)
     item = CocoAnnotation(1, 7, 3, bbox=(50.0, 20.0, 100.0, 40.0), area=4000.0, iscrowd=0)
-    label = train_detector.yolo_label(item, image, class_index=2)
+    label = yolo_label(item, image, class_index=2)
     assert label == "2 0.500000 0.400000 0.500000 0.400000"
 
 
@@ -92,17 +95,15 @@ def test_objects_are_counted_by_image_and_class() -> None:
         ],
         categories=[CocoCategory(8, "star"), CocoCategory(5, "circle")],
     )
-    assert train_detector.count_objects(coco).tolist() == [[0, 0], [2, 1], [0, 1]]
+    assert count_objects(coco).tolist() == [[0, 0], [2, 1], [0, 1]]
 
 
 def test_yolo_dataset_holds_every_image_and_object(tiny_dataset: Path, tmp_path: Path) -> None:
-    content = msgspec.json.decode(
-        train_detector.write_yolo_dataset(tiny_dataset, tmp_path).read_bytes()
-    )
+    content = msgspec.json.decode(write_yolo_dataset(tiny_dataset, tmp_path).read_bytes())
     assert list(content["names"].values()) == ["circle", "triangle", "square", "pentagon", "star"]
     for split in ("train", "val"):
-        coco = train_detector.read_annotations(tiny_dataset / split)
-        truth = train_detector.count_objects(coco)
+        coco = read_annotations(tiny_dataset / split)
+        truth = count_objects(coco)
         folder = tmp_path / content[split]
         for entry, counts in zip(coco.images, truth, strict=True):
             assert (folder / entry.file_name).is_file()
@@ -120,6 +121,7 @@ def test_a_missing_extra_is_one_clear_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.delitem(sys.modules, train_detector.TRAINERS[YoloTraining], raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)  # the import system's "not there"
     options = ["--dataset-folder", str(tiny_dataset), "--output", str(tmp_path / "out")]
     assert train_detector.main([str(SPEC), *options]) == 2
@@ -168,7 +170,7 @@ def test_a_training_can_be_made_again(tiny_dataset: Path, tmp_path: Path) -> Non
     (head,) = model.graph.output
     assert [axis.dim_value for axis in head.type.tensor_type.shape.dim] == [1, 4 + 5, 84]
 
-    selection = msgspec.json.decode((first / "selection.json").read_bytes(), type=Selection)
+    selection = msgspec.json.decode((first / "selection.json").read_bytes(), type=Choice)
     assert selection.split == "val"
     assert selection.chosen.mae_mean == min(row.mae_mean for row in selection.tried)
     for path in first.iterdir():

@@ -1,0 +1,1 @@
+"""Training of detectors, a module a family: imported by `runners.train_detector` only."""
