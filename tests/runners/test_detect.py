@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgelab.home import Home
 from edgelab.records import DatasetFacts, Failure, ModelFacts, PassEnded, PassStarted, Phase
 from edgelab.records import Warning as WarningRecord
 from edgelab.spec import Precision
@@ -160,6 +161,20 @@ def test_a_precision_that_cannot_be_made_stops_no_other(
     assert code == 1
     assert "the file holds fp16 weights" in said
     assert [e.text for e in run.events(WarningRecord) if isinstance(e, WarningRecord)]
+
+
+def test_a_profile_of_another_family_is_refused(
+    new_run: NewRun, home: Home, colour_model: Path, coco: Path
+) -> None:
+    folder = home.profiles / "models" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "model.toml").write_text(
+        'schema_version = 1\ntitle = "Mine"\ntask = "detect"\nfamily = "ssdlite"\n'
+        f'file = "{colour_model}"\n'
+    )
+    code, said = new_run(model="mine", dataset=str(coco)).run("runners.prepare")
+    assert code != 0
+    assert "of the family 'yolo', but the profile of mine says family = 'ssdlite'" in said
 
 
 def test_the_quick_benchmark_s_model_counts_in_every_precision(new_run: NewRun) -> None:
