@@ -24,16 +24,21 @@ class Drawn(Widget):
     def __init__(self, face: Face, title: str = "", id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.face = face
+        # Textual redraws the whole widget whenever an edge is set, even to what it was.
+        self._edges = ("", "")
         self.title(title)
 
     def title(self, text: str) -> None:
         """What stands in the upper edge of the frame."""
-        if text:
+        if text != self._edges[0]:
+            self._edges = (text, self._edges[1])
             self.border_title = Content(self.face.glyphs.text(text))
 
     def subtitle(self, text: str) -> None:
         """What stands in the lower edge of the frame."""
-        self.border_subtitle = Content(self.face.glyphs.text(text))
+        if text != self._edges[1]:
+            self._edges = (self._edges[0], text)
+            self.border_subtitle = Content(self.face.glyphs.text(text))
 
     def segment(self, ink: Ink, *styles: str) -> Segment:
         """The ink in its colours; `styles` are component classes laid over its tone."""

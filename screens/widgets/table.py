@@ -353,12 +353,7 @@ class Table(Drawn, Generic[R], can_focus=True):
             parts.append(f"{self._hidden_columns} more columns →")
         if len(self._rows) > self._room:
             parts.append(f"{self._cursor + 1} of {len(self._rows)}")
-        text = " · ".join(parts)
-        if self._announced != text:
-            self._announced = text
-            self.subtitle(text)
-
-    _announced = ""
+        self.subtitle(" · ".join(parts))
 
     # Columns -------------------------------------------------------------------------------
 

@@ -57,3 +57,16 @@ async def test_a_pane_refreshes_changed_cells_only() -> None:
         pane.value = 2
         pane.update()
         assert refreshed == [Region(6, 0, 1, 1)]
+
+
+async def test_the_same_title_again_redraws_nothing() -> None:
+    async with Host().run_test(size=(40, 5)) as pilot:
+        pane = pilot.app.query_one(Counter)
+        pane.title("Latency · fp32")
+        pane.subtitle("1 of 2")
+        await pilot.pause()
+        refreshed: list[object] = []
+        pane.refresh = lambda *_, **__: refreshed.append(1)  # type: ignore[assignment]
+        pane.title("Latency · fp32")
+        pane.subtitle("1 of 2")
+        assert refreshed == []
