@@ -10,11 +10,10 @@ from __future__ import annotations
 import csv
 import logging
 import math
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import cv2
 import numpy as np
@@ -71,22 +70,32 @@ def train(spec: SsdliteTraining, dataset: Path, output: Path) -> Any:
     log.info("%d parameters, %d training images", parameters, len(examples))
     training = _Training(spec, network, examples)
     with (output / "results.csv").open("w", encoding="utf-8", newline="") as file:
-        results = csv.writer(file, lineterminator="\n")
-        results.writerow(["epoch", "time", "lr", "box_loss", "class_loss", "val_mae"])
-        started = time.monotonic()
+        results = _Results(file, spec.epochs)
         for epoch in range(1, spec.epochs + 1):
             box_loss, class_loss = training.run_epoch()
             mae = float(np.abs(count(network, val, truth.shape[1]) - truth).mean())
-            elapsed = time.monotonic() - started
-            rate = training.rate()
-            figures = (elapsed, rate, box_loss, class_loss, mae)
-            results.writerow([epoch, *(f"{figure:.6g}" for figure in figures)])
-            file.flush()
-            log.info(
-                "epoch %d/%d  box %.3f  class %.3f  val MAE at %s %.3f  %.0f s",
-                *(epoch, spec.epochs, box_loss, class_loss, VALIDATED_THRESHOLD, mae, elapsed),
-            )
+            results.write(epoch, training.rate(), box_loss, class_loss, mae)
     return network
+
+
+class _Results:
+    """Writes a line an epoch, to results.csv and to the log; `time` is seconds since the start."""
+
+    def __init__(self, file: TextIO, epochs: int) -> None:
+        self.file = file
+        self.epochs = epochs
+        self.started = time.monotonic()
+        self.rows = csv.writer(file, lineterminator="\n")
+        self.rows.writerow(["epoch", "time", "lr", "box_loss", "class_loss", "val_mae"])
+
+    def write(self, epoch: int, rate: float, box: float, label: float, mae: float) -> None:
+        elapsed = time.monotonic() - self.started
+        self.rows.writerow([epoch, *(f"{n:.6g}" for n in (elapsed, rate, box, label, mae))])
+        self.file.flush()
+        log.info(
+            "epoch %d/%d  box %.3f  class %.3f  val MAE at %s %.3f  %.0f s",
+            *(epoch, self.epochs, box, label, VALIDATED_THRESHOLD, mae, elapsed),
+        )
 
 
 def build(anchor_scales: Sequence[float], classes: int) -> Any:
@@ -230,18 +239,16 @@ class RawHeads(torch.nn.Module):  # type: ignore[misc]
 def export(network: Any, names: Sequence[str], target: Path, description: str) -> None:
     """Export to ONNX, as `runners.ssdlite` reads it: raw heads, the anchors in the metadata."""
     network.eval()
-    with tempfile.TemporaryDirectory(prefix="export-") as folder:
-        exported = Path(folder) / "model.onnx"
-        torch.onnx.export(
-            RawHeads(network).eval(),
-            torch.zeros(1, 3, SIZE, SIZE),
-            exported,
-            dynamo=False,  # torch.export does not take the heads' loops over feature maps
-            opset_version=OPSET,
-            input_names=["images"],
-            output_names=["cls_logits", "bbox_regression"],
-        )
-        model = onnxslim.slim(str(exported))
+    torch.onnx.export(
+        RawHeads(network).eval(),
+        torch.zeros(1, 3, SIZE, SIZE),
+        target,
+        dynamo=False,  # the other exporter needs onnxscript
+        opset_version=OPSET,
+        input_names=["images"],
+        output_names=["cls_logits", "bbox_regression"],
+    )
+    model = onnxslim.slim(str(target))
     properties = {
         "task": "detect",
         FAMILY_KEY: Ssdlite.name,
