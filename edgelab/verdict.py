@@ -142,6 +142,12 @@ def slowed(sample: Sample, reference_mhz: Sequence[float]) -> bool:
     return bool(sample.cooling) or any(cap < reference - 1 for cap, reference in pairs)
 
 
+def slowed_times(samples: Sequence[Sample], facts: BoardFacts | None) -> list[float]:
+    """When the board was found slowed down, s of the monotonic clock."""
+    reference = reference_frequencies(samples, facts)
+    return [sample.t for sample in samples if slowed(sample, reference)]
+
+
 def reference_frequencies(samples: Sequence[Sample], facts: BoardFacts | None) -> tuple[float, ...]:
     """The cap of each policy that does not count as throttling.
 

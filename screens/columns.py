@@ -96,5 +96,6 @@ RUN_COLUMNS: tuple[Column[RunRecord], ...] = (
     Column("took", lambda r: words.duration(r.duration_s), key=lambda r: r.duration_s, right=True),
     Column("best p50", lambda r: words.milliseconds(best_p50(r)), key=best_p50, right=True),
     Column("best MAE", lambda r: words.number(best_error(r)), key=best_error, right=True),
+    Column("conditions", lambda r: r.conditions.verdict, key=lambda r: r.conditions.verdict),
     Column("id", lambda r: r.spec.id, key=lambda r: r.spec.id),
 )

@@ -10,6 +10,7 @@ import msgspec
 
 from edgelab import words
 from edgelab.record import PassSummary, RunRecord
+from edgelab.roofline import share_words
 from edgelab.run_folder import RunFolder
 from screens.widgets.table import Column
 
@@ -101,6 +102,13 @@ def _pass(summary: PassSummary) -> Iterator[tuple[str, str]]:
     yield "load", "" if summary.load_s is None else words.duration(summary.load_s)
     yield "peak memory", _megabytes(summary.peak_memory_bytes)
     yield "unreadable", f"{summary.errors} images" if summary.errors else ""
+    yield "conditions", summary.conditions.verdict
+    yield "slowed by", " ".join(summary.conditions.throttled_by)
+    for figures in summary.energy:
+        yield "energy", figures.words()
+    if summary.floor_ms is not None:
+        floor = words.milliseconds(summary.floor_ms)
+        yield "floor", f"{floor} ms; reached {share_words(summary.floor_share)} of the board"
 
 
 def _megabytes(count: int | None) -> str:
@@ -116,6 +124,11 @@ def _board(record: RunRecord) -> Iterator[tuple[str, str]]:
             "temperature",
             f"{seen.temperature_start:.1f} °C at the start, at most {seen.temperature_max:.1f}",
         )
+    if seen.capped_mhz is not None:
+        yield "clock capped at", f"{seen.capped_mhz:.0f} MHz"
+    if seen.observer_cpu is not None:
+        memory = words.megabytes(seen.observer_memory)
+        yield "cost of watching", f"{seen.observer_cpu:.1f} % of a core, supervisor {memory} MB"
     if seen.frequency_min_mhz is not None:
         yield "lowest clock", f"{seen.frequency_min_mhz:.0f} MHz"
     yield from record.environment.items()

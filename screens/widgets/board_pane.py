@@ -64,7 +64,11 @@ class BoardPane(ProjectionPane):
         about = "~" if power.source.method == "estimated" else ""
         text = f"{about}{power.watts:.2f} W"
         how = words.plain(f"{power.source.method}, {power.source.scope}")
-        return [self._pair("power", text), self._pair("", how, "label")]
+        lines = [self._pair("power", text), self._pair("", how, "label")]
+        joules = None if run.started is None else run.energy.joules(run.started.t, run.now or 0.0)
+        if joules is not None:
+            lines.append(self._pair("energy so far", f"{about}{joules:.1f} J"))
+        return lines
 
     def _runner(self, sample: Sample) -> list[Line]:
         cpu = words.UNKNOWN if sample.runner_cpu is None else f"{sample.runner_cpu:.0f} %"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from edgelab import words
 from edgelab.projection import RunProjection
 from edgelab.reader import Replay
-from edgelab.records import Item, Sample, StepStarted
+from edgelab.records import BoardFacts, Item, Sample, StepStarted
 from edgelab.spec import Scenario
 from edgelab.steps import PREPARE
+from edgelab.verdict import slowed_times
 from screens.face import Face
 from screens.ink import BLANK, Ink, Line, bar, fit, label, line, strong, wrap
 from screens.plot import Point, highest, scatter
@@ -19,13 +20,14 @@ _LIVE = "Drawn when the run is over. Until then the sparkline shows the newest i
 
 
 class TimelinePane(Pane):
-    """Each image of the run as a dot: when it was measured, and how long it took."""
+    """Each image as a dot, when and how long; below it heat, and where the board was slowed."""
 
     def __init__(self, face: Face, id: str) -> None:  # noqa: A002
         super().__init__(face, "Latency over time", id)
         self._replay: Replay | None = None
         self._latencies: list[Point] = []
         self._heat: list[Point] = []
+        self._slowed: list[Point] = []
         self._steps: list[tuple[float, str]] = []
         self._drawn: tuple[tuple[int, int], list[Line]] | None = None
 
@@ -34,6 +36,9 @@ class TimelinePane(Pane):
         self._replay, self._drawn = replay, None
         start = getattr(replay.records[0], "t", 0.0) if replay.records else 0.0
         self._latencies, self._heat, self._steps = [], [], []
+        samples = [record for record in replay.records if isinstance(record, Sample)]
+        facts = next((each for each in replay.records if isinstance(each, BoardFacts)), None)
+        self._slowed = [(t - start, 1.0) for t in slowed_times(samples, facts)]
         for record in replay.records:
             if isinstance(record, Item) and record.times is not None:
                 self._latencies.append((record.t - start, record.times.latency))
@@ -54,9 +59,14 @@ class TimelinePane(Pane):
             return [BLANK, *wrap("no image was measured", width, "label")]
         columns = width - _AXIS
         if self._drawn is None or self._drawn[0] != (width, height):
-            self._drawn = ((width, height), self._dots(columns, height - 2 - bool(self._heat)))
+            below = 2 + bool(self._heat) + bool(self._slowed)
+            self._drawn = ((width, height), self._dots(columns, height - below))
         lines = [*self._drawn[1], self._axis(columns), self._names(columns)]
-        return [*lines, self._temperature(columns)] if self._heat else lines
+        if self._heat:
+            lines.append(self._temperature(columns))
+        if self._slowed:
+            lines.append(self._throttled(columns))
+        return lines
 
     def _dots(self, columns: int, rows: int) -> list[Line]:
         assert self._replay is not None
@@ -104,6 +114,14 @@ class TimelinePane(Pane):
             cells += level
         span = f"{low:.0f}-{high:.0f}°"
         return (label(span.rjust(_AXIS - 1) + " "), Ink(cells, "warn"))
+
+    def _throttled(self, columns: int) -> Line:
+        """The stretches in which the board was slowed down, under the temperature."""
+        assert self._replay is not None
+        found = highest(self._slowed, columns, self._replay.length)
+        mark = self.face.glyphs.levels[-1]
+        cells = "".join(" " if value is None else mark for value in found)
+        return (label("slowed".rjust(_AXIS - 1) + " "), Ink(cells, "bad"))
 
 
 class HistogramPane(ProjectionPane):

@@ -52,6 +52,9 @@ ENVIRONMENT = {
 _MS = {Precision.FP32: 8.4, Precision.FP16: 9.1, Precision.INT8: 4.7}
 
 
+_SLOWED_ABOVE = 58.0
+
+
 @dataclass
 class RecordedRun:
     """A run in the making: call the parts in order, each writes what the real one would."""
@@ -238,6 +241,7 @@ class RecordedRun:
                     cpu=tuple(min(100.0, core + wave) for core in (91.0, 88.5, 93.2, 90.1)),
                     frequency_mhz=(1800.0,),
                     temperatures={"soc-thermal": heat, "gpu-thermal": heat - 4},
+                    cooling={"thermal-cpufreq-0": 1} if heat > _SLOWED_ABOVE else {},
                     memory_used=1_420_000_000,
                     memory_total=3_900_000_000,
                     swap_used=0,
