@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ import msgspec
 from edgelab.machine import usable_cores
 from edgelab.problem import Problem
 from edgelab.schema import convert
-from edgelab.spec import DetectSettings, Precision, Scenario
+from edgelab.spec import DetectSettings, Order, Precision, Scenario
 
 Change = Callable[[DetectSettings, int], DetectSettings]
 
@@ -34,11 +35,12 @@ def settings_rows(cores: int | None = None) -> tuple[Setting, ...]:
         *(_precision(precision) for precision in Precision),
         Setting("thresholds", _thresholds, _same, _read_thresholds, "enter: type them"),
         _number("threads", "threads", range(1, most + 1), f"1 to {most}"),
-        Setting("scenario", lambda s: s.scenario.value, _other_scenario, hint="space: the other"),
+        _choice("scenario", "scenario", Scenario, "one image after the other, or all at once"),
         _number(
             "limit", "images", (None, 10, 25, 50, 100, 200, 500, 1000, 5000), "all, or a count"
         ),
         _number("repetitions", "repetitions", (1, 2, 3, 5, 10), "of all images"),
+        _choice("order", "order", Order, "of the precisions"),
         _number("warmup", "warm-up", (0, 1, 2, 5, 10, 20, 50), "images before measuring"),
         _number(
             "calibration_images", "calibration", (10, 25, 50, 100, 200, 300), "images for int8"
@@ -66,6 +68,16 @@ def _precision(precision: Precision) -> Setting:
         )
 
     return Setting(precision.value, text, toggle, hint="space: on or off")
+
+
+def _choice(name: str, title: str, kind: type[StrEnum], hint: str) -> Setting:
+    values = [member.value for member in kind]
+
+    def step(settings: DetectSettings, direction: int) -> DetectSettings:
+        at = values.index(getattr(settings, name).value)
+        return changed(settings, **{name: values[(at + direction) % len(values)]})
+
+    return Setting(title, lambda s: str(getattr(s, name).value), step, hint=hint)
 
 
 def _number(name: str, title: str, choices: Sequence[int | None], hint: str) -> Setting:
@@ -112,8 +124,3 @@ def _read_thresholds(settings: DetectSettings, typed: str) -> DetectSettings:
 
 def _same(settings: DetectSettings, _: int) -> DetectSettings:
     return settings
-
-
-def _other_scenario(settings: DetectSettings, _: int) -> DetectSettings:
-    other = {Scenario.SINGLE_STREAM: Scenario.OFFLINE, Scenario.OFFLINE: Scenario.SINGLE_STREAM}
-    return changed(settings, scenario=other[settings.scenario].value)

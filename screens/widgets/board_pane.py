@@ -46,6 +46,8 @@ class BoardPane(ProjectionPane):
     def _board(self, sample: Sample, facts: BoardFacts | None) -> list[Line]:
         lines = [self._gauge(name, share) for name, share in _cores(sample)]
         lines.append(self._pair("clock", _clock(sample)))
+        if facts is not None and facts.policies:
+            lines.append(self._pair("governor", _governor(facts)))
         if sample.memory_used is not None and sample.memory_total:
             text = f"{sample.memory_used / 1e9:.1f} of {sample.memory_total / 1e9:.1f} GB"
             lines.append(self._gauge("memory", sample.memory_used / sample.memory_total, text))
@@ -103,6 +105,12 @@ def _clock(sample: Sample) -> str:
         return words.UNKNOWN
     low, high = min(sample.frequency_mhz), max(sample.frequency_mhz)
     return f"{low:.0f} MHz" if low == high else f"{low:.0f} to {high:.0f} MHz"
+
+
+def _governor(facts: BoardFacts) -> str:
+    """Who sets the clocks; anything but `performance` lets them vary with the load."""
+    names = " ".join(dict.fromkeys(policy.governor for policy in facts.policies))
+    return words.plain(names if names == "performance" else f"{names}, clocks vary", 24)
 
 
 def _temperatures(sample: Sample, facts: BoardFacts | None) -> Iterator[tuple[str, str]]:

@@ -20,6 +20,7 @@ from edgelab.records import (
     DetectedItem,
     Ended,
     ExecutedPrecision,
+    FrequencyPolicy,
     ModelFacts,
     Outcome,
     PassEnded,
@@ -52,7 +53,7 @@ ENVIRONMENT = {
 _MS = {Precision.FP32: 8.4, Precision.FP16: 9.1, Precision.INT8: 4.7}
 
 
-_SLOWED_ABOVE = 58.0
+_SLOWED_ABOVE = 55.0
 
 
 @dataclass
@@ -96,7 +97,11 @@ class RecordedRun:
         self._live()
         self._write(
             self.folder.telemetry,
-            BoardFacts(self.t, zones=(CoolingZone("soc-thermal", {"passive": 85.0}),)),
+            BoardFacts(
+                self.t,
+                zones=(CoolingZone("soc-thermal", {"passive": 85.0}),),
+                policies=(FrequencyPolicy("policy0", "ondemand", "0 1 2 3", 1800.0),),
+            ),
             PowerSource(self.t, "ina226", "measured", "board input", 0.01),
         )
         self._write(
