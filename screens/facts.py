@@ -132,6 +132,12 @@ def _board(record: RunRecord) -> Iterator[tuple[str, str]]:
     if seen.frequency_min_mhz is not None:
         yield "lowest clock", f"{seen.frequency_min_mhz:.0f} MHz"
     yield from record.environment.items()
+    governor = record.environment.get("governor", "performance")
+    if governor != "performance":
+        yield (
+            "hint",
+            f"{governor} changes the clocks with the load; --governor performance holds them",
+        )
 
 
 def _value(value: object) -> str:

@@ -108,9 +108,9 @@ def _clock(sample: Sample) -> str:
 
 
 def _governor(facts: BoardFacts) -> str:
-    """Who sets the clocks; anything but `performance` lets them vary with the load."""
+    """Who sets the clocks, each once."""
     names = " ".join(dict.fromkeys(policy.governor for policy in facts.policies))
-    return words.plain(names if names == "performance" else f"{names}, clocks vary", 24)
+    return words.plain(names, 24)
 
 
 def _temperatures(sample: Sample, facts: BoardFacts | None) -> Iterator[tuple[str, str]]:
