@@ -195,6 +195,27 @@ def test_the_quick_benchmark_s_model_counts_in_every_precision(new_run: NewRun) 
     assert integer.integer > 5 * (integer.full + integer.half)
 
 
+def test_the_shipped_ssdlite_counts_in_every_precision(new_run: NewRun) -> None:
+    run = new_run(
+        model="ssdlite320-shapes",
+        dataset="shapes",
+        precisions=tuple(Precision),
+        thresholds=(0.25,),  # the one chosen on val
+        limit=40,
+        threads=2,
+    )
+    run.run_all()
+    truth = sum(sum(item.truth.values()) for item in run.items()[:40] if item.truth)
+    for precision in Precision:
+        mine = [item for item in run.items() if item.precision is precision]
+        found = sum(sum(item.counts[0].values()) for item in mine)
+        assert abs(found - truth) <= 0.05 * truth
+    facts = {e.precision: e for e in run.events(ModelFacts) if isinstance(e, ModelFacts)}
+    assert facts[Precision.FP16].size_bytes < 0.55 * facts[Precision.FP32].size_bytes
+    integer = facts[Precision.INT8].executed
+    assert integer.integer > 2 * (integer.full + integer.half)
+
+
 def test_memory_of_the_measuring_process_is_numpy_opencv_and_the_runtime() -> None:
     program = (
         "import sys, runners.detect; "
