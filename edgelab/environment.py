@@ -80,7 +80,7 @@ def _system_name(root: Path) -> str:
 def _memory_mb(root: Path) -> str:
     for line in _read(root / "proc/meminfo").splitlines():
         if line.startswith("MemTotal:"):
-            return str(int(line.split()[1]) // 1024)
+            return str(int(line.split()[1]) * 1024 // 1_000_000)
     return ""
 
 

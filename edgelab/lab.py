@@ -88,21 +88,25 @@ class Lab:
         return [*(_so_far(folder) for folder in reversed(active)), *over]
 
     def find(self, prefix: str) -> RunFolder:
-        """The run whose id begins with `prefix`, or the newest for `last`.
+        """The run whose id begins with `prefix`, whose number it is (`#12`, `12`), or `last`.
 
-        Raises Problem where no run or more than one has such an id.
+        Raises Problem where no run or more than one is meant.
         """
         if prefix == "last":
             return self._newest()
-        found = sorted(
-            path.parent.name
-            for path in self.home.runs.glob("*/spec.json")
-            if path.parent.name.startswith(prefix)
+        ids = sorted(path.parent.name for path in self.home.runs.glob("*/spec.json"))
+        found = (
+            [] if prefix.startswith("#") else [i for i in ids if prefix and i.startswith(prefix)]
         )
-        if not found or not prefix:
-            raise Problem(f"no run has an id that begins with {prefix!r}: see edgelab runs")
+        digits = prefix.removeprefix("#")
+        if digits.isdecimal():
+            found = sorted({*found, *self._numbered(int(digits))})
+        if not found:
+            raise Problem(f"no run has the number or an id that begins with {prefix!r}")
         if len(found) > 1:
-            raise Problem(f"{prefix!r} could be any of {', '.join(found[:5])}: add a character")
+            raise Problem(
+                f"{prefix!r} could be any of {', '.join(found[:5])}: add a character, or #number"
+            )
         return self.folder(found[0])
 
     def record(self, folder: RunFolder) -> RunRecord:
@@ -141,6 +145,9 @@ class Lab:
             except Problem as problem:
                 problems.append(str(problem))
         return problems + self.store.rebuild()
+
+    def _numbered(self, number: int) -> list[str]:
+        return [record.spec.id for record in self.runs() if record.spec.number == number]
 
     def _newest(self) -> RunFolder:
         runs = self.runs()

@@ -39,7 +39,9 @@ def _with_floors(home: Home, record: RunRecord) -> RunRecord:
         calibration = read_calibration(home, record.environment)
     except Problem:
         return record  # a damaged calibration costs its own figures only
-    return record if calibration is None else with_floors(record, calibration)
+    if calibration is None or calibration.warnings:
+        return record  # rates taken on a busy board are no floor to be judged by
+    return with_floors(record, calibration)
 
 
 def end_run(home: Home, folder: RunFolder, outcome: Outcome, reason: str = "") -> RunRecord:

@@ -186,7 +186,9 @@ class RunProjection:
         self.runner_pid = None
         for state in self.passes.values():
             if state.outcome is Outcome.RUNNING:
-                state.outcome, state.reason = record.outcome, record.reason
+                state.close(record.outcome, record.reason)
+            elif state.outcome is Outcome.QUEUED:
+                state.close(Outcome.NOT_RUN, "")
 
     @_apply.register
     def _(self, record: Phase) -> None:

@@ -51,6 +51,7 @@ class Outcome(StrEnum):
     KILLED = "killed"
     TIMED_OUT = "timed out"
     INTERRUPTED = "interrupted"
+    NOT_RUN = "not run"  # a pass whose run ended before its turn
 
     @property
     def over(self) -> bool:
@@ -119,6 +120,10 @@ Life = Header | Started | Waiting | Warning | StepStarted | StepEnded | Ended
 
 
 # events.jsonl -------------------------------------------------------------------------------
+
+
+MEASURE = "measure"
+"""The phase whose progress is its items."""
 
 
 class Phase(Record, frozen=True):

@@ -160,8 +160,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("threshold", _counts(lambda c: c.threshold), "thr.", lambda v: words.number(v, 2)),
     Column("gt_count", _counts(lambda c: c.gt_count), "true", words.whole),
     Column("pred_count", _counts(lambda c: c.pred_count), "found", words.whole),
-    Column("mae_mean", _counts(lambda c: c.mae_mean), "MAE", words.number),
-    Column("mse_mean", _counts(lambda c: c.mse_mean), "MSE", words.number),
+    Column("mae_mean", _counts(lambda c: c.mae_mean), "MAE/class", words.number),
+    Column("mse_mean", _counts(lambda c: c.mse_mean), "MSE/class", words.number),
     Column("minutes_per_subdataset_mean", _minutes_per_subdataset),
     Column("runtime_min", _minutes),
     Column("latency_p50_ms", _latency("p50_ms"), "p50 ms", words.milliseconds),
@@ -187,7 +187,9 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "model_mb", lambda r: _mb(r.summary.model_bytes), "model MB", lambda v: words.number(v, 1)
     ),
-    Column("executed", lambda r: r.summary.executed.words if r.summary.executed else None),
+    Column(
+        "executed", lambda r: r.summary.executed.words if r.summary.executed else None, "ran as"
+    ),
     Column("energy", _energy_words, "J/image"),
     Column("verdict", lambda r: r.summary.conditions.verdict, "conditions"),
     Column("outcome", lambda r: r.summary.outcome.value, "outcome"),
@@ -243,7 +245,31 @@ COLUMNS: tuple[Column, ...] = (
     Column("dataset_sha256", _dataset("sha256")),
 )
 
-SHOWN: tuple[Column, ...] = tuple(column for column in COLUMNS if column.title is not None)
+# On screen what decides comes first; further to the right, what explains.
+SHOWN: tuple[Column, ...] = tuple(
+    next(column for column in COLUMNS if column.name == name)
+    for name in (
+        "model",
+        "precision",
+        "threshold",
+        "gt_count",
+        "pred_count",
+        "mae_mean",
+        "mse_mean",
+        "latency_p50_ms",
+        "latency_p90_ms",
+        "images_per_s",
+        "verdict",
+        "executed",
+        "peak_memory_mb",
+        "model_mb",
+        "temperature_max_c",
+        "energy",
+        "floor_share",
+        "outcome",
+        "dataset",
+    )
+)
 
 
 def _mb(count: int | None) -> float | None:

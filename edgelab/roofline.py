@@ -79,6 +79,8 @@ class Reach:
     def words(self) -> str:
         """One short phrase for a person."""
         part = "" if self.floor.complete else ", a part not counted"
+        if self.share is None:
+            return f"too few images to tell (floor {milliseconds(self.floor.ms)} ms)"
         return (
             f"{share_words(self.share)} of what this board can do "
             f"(floor {milliseconds(self.floor.ms)} ms, {self.floor.bound_by}{part})"

@@ -75,7 +75,7 @@ class Conditions(msgspec.Struct, frozen=True, omit_defaults=True):
             share = self.throttled_share or 0
             words.append(f"throttled {self.throttled_s:.0f} s ({100 * share:.0f} %)")
         if self.contended:
-            words.append(f"contended (others {self.others_cpu:.0f} % CPU)")
+            words.append(f"contended (others took {(self.others_cpu or 0) / 100:.1f} cores)")
         if self.swapped:
             pages, faults = self.swapped_pages or 0, self.major_faults or 0
             words.append(f"swapped ({pages} pages, {faults} major faults)")

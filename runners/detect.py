@@ -15,7 +15,7 @@ from time import perf_counter_ns
 import cv2
 
 from edgelab.problem import Problem
-from edgelab.records import DetectedItem, ModelFacts, PassEnded, PassStarted, StageTimes
+from edgelab.records import MEASURE, DetectedItem, ModelFacts, PassEnded, PassStarted, StageTimes
 from edgelab.spec import Precision, Scenario
 from runners.detections import Detections, NotFinite, Selection
 from runners.detector import Detector
@@ -62,7 +62,7 @@ class Pass:
         detector, load_s = self._load()
         warmup = self._warm_up(detector)
         images, repetitions = len(self.prepared.images), self.settings.repetitions
-        self.step.phase("measure", images * repetitions)
+        self.step.phase(MEASURE, images * repetitions)
         started = now()
         self.step.event(PassStarted(started, self.precision, images, repetitions, load_s, warmup))
         with closing(SCENARIOS[self.settings.scenario](self._queries(), detector)) as queue:

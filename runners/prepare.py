@@ -105,7 +105,7 @@ class Converter:
         models: dict[Precision, PreparedModel] = {}
         problems: dict[Precision, str] = {}
         for precision in self.settings.precisions:
-            self.step.phase(f"make the {precision} model", unit="")
+            self.step.phase(f"{precision} model", unit="")
             try:
                 models[precision] = self._prepared(precision)
             except Problem as problem:
@@ -157,7 +157,7 @@ class Converter:
             calibration_sha256=_content_hash(images),
             calibration_images=len(images),
         )
-        self.step.phase("make the int8 model: calibrate", len(images))
+        self.step.phase("int8 model: calibrate", len(images))
         return self.cache.get(
             recipe,
             self.model.name,

@@ -102,7 +102,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     detect.add_argument("--images", metavar="DIR", help="the image folder of a COCO .json")
     detect.add_argument("--split", metavar="NAME", help="which split of the dataset")
     detect.add_argument(
-        "--precision", action="append", type=Precision, choices=list(Precision), metavar="P",
+        "--precision", action="append", choices=[each.value for each in Precision], metavar="P",
         help="fp32, fp16 or int8; may be given again (default fp32)",
     )  # fmt: skip
     detect.add_argument(
@@ -111,8 +111,8 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )  # fmt: skip
     detect.add_argument("--iou", type=float, help="IoU of the NMS (default: the model's)")
     detect.add_argument(
-        "--scenario", type=Scenario, choices=list(Scenario), default=Scenario.SINGLE_STREAM,
-        metavar="S", help="single-stream or offline",
+        "--scenario", choices=[each.value for each in Scenario], metavar="S",
+        default=Scenario.SINGLE_STREAM.value, help="single-stream or offline",
     )  # fmt: skip
     detect.add_argument(
         "--warmup", type=int, default=5, metavar="N", help="images before it counts"
@@ -121,7 +121,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--repetitions", type=int, default=1, metavar="N", help="times over the data"
     )
     detect.add_argument(
-        "--order", type=Order, choices=list(Order), default=Order.GIVEN, metavar="O",
+        "--order", choices=[each.value for each in Order], default=Order.GIVEN.value, metavar="O",
         help="of the precisions: given, random, or abba (there and back, each measured twice)",
     )  # fmt: skip
     detect.add_argument("--image-size", type=int, metavar="PX", help="for models of any size")

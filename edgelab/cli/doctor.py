@@ -143,7 +143,8 @@ def _supervisor(home: Home) -> str:
         return "not needed yet"
     with try_locked(home.supervisor_lock) as free:
         state = "at rest" if free else "at work"
-    return f"{state}, {len(queued(home))} runs in the queue"
+    begun = [folder for folder in queued(home) if folder.life.exists()]
+    return f"{state}, {len(begun)} running, {len(queued(home)) - len(begun)} waiting"
 
 
 def _existing_parent(path: Path) -> Path:

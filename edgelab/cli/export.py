@@ -9,6 +9,7 @@ from pathlib import Path
 from edgelab.export import items_csv, results_csv, write_csv
 from edgelab.home import Home
 from edgelab.lab import Lab
+from edgelab.problem import Problem
 from edgelab.run_folder import RunFolder
 
 
@@ -24,6 +25,8 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(text)
     else:
         path = Path(options.csv).expanduser().absolute()
+        if not path.parent.is_dir():
+            raise Problem(f"--csv {path}: there is no folder {path.parent}")
         write_csv(path, text)
         print(f"{text.count(chr(10)) - 1} rows in {path}", file=sys.stderr)
     return 0

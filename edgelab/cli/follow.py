@@ -6,10 +6,11 @@ import time
 
 from edgelab import words
 from edgelab.cli.output import StatusLine, print_table
+from edgelab.pass_state import PassState
 from edgelab.projection import RunProjection
 from edgelab.reader import LiveRun, Replay
 from edgelab.record import RunRecord
-from edgelab.records import Outcome
+from edgelab.records import MEASURE, Outcome
 from edgelab.results import SHOWN, rows_of
 
 TICK_S = 0.25
@@ -50,7 +51,7 @@ def print_results(record: RunRecord) -> None:
         print("no power source: see docs/energy.md")
     for warning in record.warnings:
         print(f"note: {words.plain(warning)}")
-    if record.outcome is not Outcome.FINISHED:
+    if record.outcome.over and record.outcome is not Outcome.FINISHED:
         print(f"{record.outcome}: {reason_lines(record.reason)}")
 
 
@@ -60,26 +61,24 @@ def reason_lines(reason: str) -> str:
 
 
 def _progress(run: RunProjection) -> tuple[str, str]:
+    """What is being done, and how far it is."""
     if run.outcome is Outcome.QUEUED:
         return "waiting in the queue", ""
     if run.waiting is not None:
         return words.plain(f"{run.spec.title}: {run.waiting.text}"), ""
-    if run.current is None or run.current.started is None:
-        return _phase(run)
-    headline = f"{run.spec.title}: {run.current.precision} "
-    figures = run.current.tally.latency_figures()
-    detail = (
-        f"{run.current.tally.done}/{run.current.expected}"
-        f"  p50 {words.milliseconds(figures.p50_ms)} ms"
-        f"  {words.number(run.current.images_per_s, 1)} img/s"
+    if run.phase is None:
+        return words.plain(f"{run.spec.title}: starting"), ""
+    headline = words.plain(f"{run.spec.title}: {run.step}: {run.phase.name}")
+    if run.current is not None and run.current.tally.done and run.phase.name == MEASURE:
+        return headline, _measured(run, run.current)
+    total = f"/{run.phase.total}" if run.phase.total else ""
+    return headline, f"{run.phase_done}{total} {run.phase.unit}" if run.phase.unit else ""
+
+
+def _measured(run: RunProjection, state: PassState) -> str:
+    return (
+        f"{state.tally.done}/{state.expected}"
+        f"  p50 {words.milliseconds(state.tally.latency.at(0.5))} ms"
+        f"  {words.number(state.images_per_s, 1)} img/s"
         f"  left {words.duration(run.time_left_s)}"
     )
-    return words.plain(headline), detail
-
-
-def _phase(run: RunProjection) -> tuple[str, str]:
-    phase = run.phase
-    if phase is None:
-        return words.plain(f"{run.spec.title}: {run.step or 'starting'}"), ""
-    total = f"/{phase.total}" if phase.total else ""
-    return words.plain(f"{run.spec.title}: {phase.name}"), f"{run.phase_done}{total} {phase.unit}"

@@ -23,7 +23,8 @@ def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
     right = [all(_numeric(cell) for cell in column) for column in zip(*cells, strict=True)]
     right = right or [False] * len(titles)
-    for line in [list(titles), ["-" * width for width in widths], *cells]:
+    head = [list(titles), ["-" * width for width in widths]] if any(titles) else []
+    for line in [*head, *cells]:
         padded = (
             cell.rjust(width) if to_right else cell.ljust(width)
             for cell, width, to_right in zip(line, widths, right, strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+from difflib import get_close_matches
 from pathlib import Path
 
 from edgelab import presets, words
@@ -44,10 +45,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _detect(options: argparse.Namespace, catalogue: Catalogue) -> tuple[DetectSettings, str]:
-    model = _named_or_path(options.model, catalogue.model(options.model) is not None, "model")
-    dataset = _named_or_path(
-        options.dataset, catalogue.dataset(options.dataset) is not None, "dataset"
-    )
+    models = [entry.name for entry in catalogue.models()]
+    datasets = [entry.name for entry in catalogue.datasets()]
+    model = _named_or_path(options.model, models, "model")
+    if options.images and options.dataset in datasets:
+        raise Problem(f"--images: the dataset {options.dataset} has its own; leave it out")
+    dataset = _named_or_path(options.dataset, datasets, "dataset")
     raw = {
         "task": "detect",
         "model": model,
@@ -66,18 +69,20 @@ def _detect(options: argparse.Namespace, catalogue: Catalogue) -> tuple[DetectSe
         "image_size": options.image_size,
         "calibration_images": options.calibration_images,
     }
-    settings = convert(raw, DetectSettings, "edgelab run detect")
+    settings = convert(raw, DetectSettings, "run detect")
     return settings, f"{Path(model).stem} on {Path(dataset).stem}"
 
 
-def _named_or_path(given: str, named: bool, kind: str) -> str:
-    if named:
+def _named_or_path(given: str, names: list[str], kind: str) -> str:
+    if given in names:
         return given
     path = Path(given).expanduser()
     if not path.exists():
-        raise Problem(
-            f"--{kind} {words.plain(given)}: neither a name (see edgelab {kind}s) nor a file"
-        )
+        near = get_close_matches(given, names, 1)
+        hint = f"did you mean {near[0]}?" if near else f"see edgelab {kind}s"
+        raise Problem(f"--{kind} {words.plain(given)}: neither a name nor a path; {hint}")
+    if kind == "model" and path.suffix.lower() != ".onnx":
+        raise Problem(f"--model {words.plain(given)}: not an .onnx file")
     return str(path.absolute())
 
 

@@ -69,6 +69,8 @@ def _floors(home: Home, record: RunRecord) -> Iterator[tuple[str, str]]:
         if counted:
             yield "calibration", "none of this board: edgelab calibrate"
         return
+    for warning in calibration.warnings:
+        yield "calibration", f"{warning}: calibrate again"
     for summary in counted:
         if (reach := reach_of(record, summary, calibration)) is not None:
             yield f"{summary.precision.value} reached", reach.words

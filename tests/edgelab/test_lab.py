@@ -58,14 +58,24 @@ def test_a_torn_sequence_file_does_not_reuse_a_waiting_number(
 def test_a_run_is_found_by_a_short_unique_prefix(lab: Lab) -> None:
     for number in (0x1A2B3C4D, 0x1A2F0000, 0x20000000):
         finished(lab.home, number)
+    assert lab.find("#439041101").id == "1a2b3c4d"
+    assert lab.find("439041101").id == "1a2b3c4d"
     assert lab.find("1a2b").id == "1a2b3c4d"
     assert lab.find("2").id == "20000000"
     assert lab.find("last").id == "20000000"
     with pytest.raises(Problem, match="could be any of 1a2b3c4d, 1a2f0000"):
         lab.find("1a2")
-    for none in ("ff", "", "../x", "*"):
+    for none in ("ff", "", "../x", "*", "#2", "#", "#1a2b"):
         with pytest.raises(Problem, match="no run"):
             lab.find(none)
+
+
+def test_a_number_that_is_also_the_beginning_of_an_id_is_not_guessed_at(lab: Lab) -> None:
+    finished(lab.home, 2)
+    finished(lab.home, 0x20000000)
+    assert lab.find("#2").id == "00000002"
+    with pytest.raises(Problem, match=r"00000002, 20000000.*#number"):
+        lab.find("2")
 
 
 def test_delete_removes_folder_and_line_but_no_living_run(lab: Lab) -> None:

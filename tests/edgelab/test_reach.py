@@ -87,9 +87,7 @@ def test_too_few_images_have_a_floor_but_no_share(home: Home) -> None:
 
     assert reach is not None
     assert reach.share is None
-    assert reach.words == (
-        "– of what this board can do (floor 3.00 ms, compute, a part not counted)"
-    )
+    assert reach.words == ("too few images to tell (floor 3.00 ms)")
 
 
 def test_runs_without_a_cost_have_no_floor(home: Home) -> None:

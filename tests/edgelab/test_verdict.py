@@ -84,8 +84,8 @@ def test_a_board_that_shows_nothing_is_not_called_unthrottled() -> None:
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"runner_cpu": 120.0}, "contended (others 60 % CPU)"),
-        ({"stolen": 40.0}, "contended (others 40 % CPU)"),
+        ({"runner_cpu": 120.0}, "contended (others took 0.6 cores)"),
+        ({"stolen": 40.0}, "contended (others took 0.4 cores)"),
         ({"swapped_pages": lambda t: 1000 + 20 * t}, "swapped (380 pages"),
         ({"runner_major_faults": lambda t: 10 * t}, "190 major faults"),
     ],

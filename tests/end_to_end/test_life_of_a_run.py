@@ -161,7 +161,7 @@ def test_rebuild_makes_the_same_list(edgelab: CommandLine, detect: tuple[str, ..
     ("arguments", "words"),
     [
         (("run", "detect", "--model", "nosuch", "--dataset", "shapes"), "--model nosuch"),
-        (("show", "zzz"), "no run has an id"),
+        (("show", "zzz"), "no run has the number"),
         (("export", "last", "--csv", "x.csv"), "no run yet"),
         (("run", "detect", "--model", "x"), "--dataset"),
         (("replay", "last", "--speed", "0"), "above 0"),
