@@ -44,7 +44,9 @@ def _measured(name: str) -> Section:
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="edgelab-bench-") as folder:
         section = measure(Path(folder))
-    print(section.markdown())
+    print(section.markdown(), end="\n\n")
+    if section.budgets:
+        print(budget_table(section.budgets).markdown())
     print(f"\n({name} took {time.monotonic() - started:.0f} s)\n", flush=True)
     return section
 
@@ -52,18 +54,17 @@ def _measured(name: str) -> Section:
 def _page(sections: Iterable[Section], took_s: float, busy_before: float, busy_after: float) -> str:
     sections = list(sections)
     budgets = [budget for section in sections for budget in section.budgets]
-    over = [budget.what for budget in budgets if not budget.met]
     parts = [
         "# Benchmarks",
         "Written by `make bench`. Medians, with the extremes in brackets. What is compared was "
         f"measured in turns in one run. `~`: noisy, the extremes are over {NOISY:.0%} of the "
-        "median apart. Ratios travel to other machines; absolute figures do not.",
+        "median apart; a budget is noisy where its bound lies between them. Ratios travel to "
+        "other machines, absolute figures do not.",
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {took_s / 60:.1f} minutes. Other processes kept "
         f"{busy_before:.0f} % of a core busy before it and {busy_after:.0f} % after it.",
         "\n".join(f"- {name}: {value}" for name, value in machine.facts().items()),
-        f"{len(budgets) - len(over)} of {len(budgets)} budgets are met"
-        + (f"; over: {', '.join(over)}." if over else "."),
-        "## All budgets",
+        "## Budgets",
+        f"{sum(budget.met for budget in budgets)} of {len(budgets)} are met.",
         budget_table(budgets).markdown(),
         *(section.markdown() for section in sections),
     ]

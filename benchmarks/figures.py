@@ -95,12 +95,10 @@ class Section:
     budgets: list[Budget] = field(default_factory=list)
 
     def markdown(self) -> str:
-        """The section with its method, its budgets and its tables."""
-        parts = [f"## {self.title}", self.method]
-        if self.budgets:
-            parts.append(budget_table(self.budgets).markdown())
-        parts += [table.markdown() for table in self.tables]
-        return "\n\n".join(parts)
+        """Title, method and tables; the budgets stand together elsewhere."""
+        return "\n\n".join(
+            [f"## {self.title}", self.method, *(table.markdown() for table in self.tables)]
+        )
 
 
 def budget_table(budgets: Sequence[Budget]) -> Table:

@@ -204,7 +204,8 @@ def _section(comparisons: Sequence[Comparison]) -> Section:
         "only the calls are counted. The runner is the shipped program with its journals; the two "
         "others write nothing. x bare: CPU time to that of the bare loop in the same round. One "
         "inference is compared by the median of its CPU time, which other processes disturb less "
-        "than its latency. "
+        "than its latency; what the runner does between two of them leaves the caches cold, which "
+        "a small model feels. "
         + (
             "The runner and ultralytics found the same number of objects in every pass."
             if agree
