@@ -75,6 +75,7 @@ def is_end_to_end(shape: Sequence[Any]) -> bool:
 
 
 def _of_end_to_end(rows: Floats, selection: Selection) -> Detections:
+    _check_scores(rows[:, 4:])
     rows = rows[rows[:, 4] > np.float32(selection.keep_score)]
     # Such heads sort by score already; the order decides what a lower cut would keep.
     rows = rows[np.argsort(-rows[:, 4], kind="stable")][: selection.max_detections]
@@ -83,6 +84,7 @@ def _of_end_to_end(rows: Floats, selection: Selection) -> Detections:
 
 def _of_raw_head(rows: Floats, selection: Selection) -> Detections:
     best = rows[4:].max(axis=0)
+    _check_scores(best)  # NaN among the values makes their maximum NaN
     anchors = np.flatnonzero(best > np.float32(selection.keep_score))
     scores = best[anchors]
     order = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
@@ -91,6 +93,12 @@ def _of_raw_head(rows: Floats, selection: Selection) -> Detections:
     found = Detections(_corners(candidates[:4].T), scores, candidates[4:].argmax(axis=0))
     apart = found.boxes + (found.classes.astype(np.float32) * CLASS_OFFSET)[:, None]
     return found.take(suppress(apart, selection.iou, selection.max_detections))
+
+
+def _check_scores(scores: Floats) -> None:
+    """Scores that are not numbers are above no threshold: the image would look empty."""
+    if not np.isfinite(scores).all():
+        raise NotFinite("the model gives scores that are not numbers")
 
 
 def _corners(boxes: Floats) -> Floats:

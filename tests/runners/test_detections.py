@@ -119,6 +119,17 @@ def test_boxes_that_are_no_numbers_are_a_problem_of_the_image() -> None:
         YOLO.detect([output], Selection(0.05, 0.5))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("shape", [(1, 7, 20), (1, 20, 6)])
+def test_scores_that_are_no_numbers_are_a_problem_of_the_image(
+    shape: tuple[int, ...], value: float
+) -> None:
+    output = np.zeros(shape, np.float32)
+    output[0, 5, 4] = value
+    with pytest.raises(NotFinite, match="scores that are not numbers"):
+        YOLO.detect([output], Selection(0.05, 0.5))
+
+
 @pytest.mark.parametrize("shape", [(84, 10), (2, 84, 10), (1, 84, 10, 1)])
 def test_other_outputs_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(HeadProblem, match="expected"):
