@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import stat
 from pathlib import Path
 
 import cv2
@@ -34,11 +36,18 @@ def read_image(path: Path) -> Pixels:
     the orientation in EXIF is applied: what `cv2.IMREAD_COLOR` means, and what ultralytics does.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular_file(path)
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte
         reason = error.strerror if isinstance(error, OSError) else error
         raise ImageProblem(f"cannot be read ({reason})") from None
     return decode_image(data)
+
+
+def read_regular_file(path: Path) -> bytes:
+    """The content of `path`; raises OSError, also for a pipe or device, which may never end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    return path.read_bytes()
 
 
 def decode_image(data: bytes) -> Pixels:

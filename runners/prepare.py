@@ -25,6 +25,7 @@ from runners.converted import Converted, ConvertedModels, Recipe
 from runners.datasets.dataset import Dataset, Sample
 from runners.datasets.source import Source, open_source
 from runners.graph_cost import graph_cost
+from runners.images import read_regular_file
 from runners.memory import is_out_of_memory
 from runners.model_file import ModelFile, find_model, load_graph, read_model
 from runners.precision import prove_executed
@@ -229,7 +230,7 @@ def _content_hash(paths: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         try:
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+            digest.update(hashlib.sha256(read_regular_file(path)).digest())
         except OSError:
             digest.update(str(path).encode(errors="surrogateescape"))
     return digest.hexdigest()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from edgelab.home import Home
 from edgelab.records import DatasetFacts, Failure, ModelFacts, PassEnded, PassStarted, Phase
@@ -121,6 +124,35 @@ def test_no_usable_image_is_a_failure(new_run: NewRun, colour_model: Path, tmp_p
     code, said = run.run("runners.detect", "--precision", "fp32")
     assert code == 1
     assert said == "no image gave a result; the first one: a.png: the file is empty\n"
+
+
+def test_scores_that_are_no_numbers_are_a_failure(
+    new_run: NewRun, colour_model: Path, coco: Path
+) -> None:
+    model = onnx.load(colour_model)
+    (bias,) = [each for each in model.graph.initializer if each.name == "class_bias"]
+    bias.CopyFrom(numpy_helper.from_array(np.full(3, np.nan, np.float32), bias.name))
+    onnx.save(model, colour_model)
+    run = new_run(model=str(colour_model), dataset=str(coco))
+    assert run.run("runners.prepare")[0] == 0
+    code, said = run.run("runners.detect", "--precision", "fp32")
+    assert code == 1
+    assert "no image gave a result; the first one: 0.png: the model gives scores that" in said
+    assert [item.error for item in run.items()] == [
+        "the model gives scores that are not numbers"
+    ] * IMAGES
+
+
+def test_a_pipe_among_the_images_holds_up_no_run(
+    new_run: NewRun, colour_model: Path, coco: Path
+) -> None:
+    (coco.parent / "images" / "0.png").unlink()
+    os.mkfifo(coco.parent / "images" / "0.png")
+    precisions = (Precision.FP32, Precision.INT8)  # the one also read for calibration
+    run = new_run(model=str(colour_model), dataset=str(coco), precisions=precisions)
+    run.run_all()
+    errors = [item.error for item in run.items() if item.index == 0]
+    assert errors == ["cannot be read (not a regular file)"] * 2
 
 
 def test_one_pass_serves_all_thresholds(new_run: NewRun, colour_model: Path, coco: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zlib
@@ -129,6 +130,12 @@ def test_what_is_no_image(tmp_path: Path, content: bytes, reason: str) -> None:
 def test_what_cannot_be_opened(tmp_path: Path, name: str) -> None:
     with pytest.raises(ImageProblem, match="cannot be read"):
         read_image(tmp_path / name)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "image.png")
+    with pytest.raises(ImageProblem, match="not a regular file"):
+        read_image(tmp_path / "image.png")
 
 
 def test_an_image_that_claims_absurdly_many_pixels_is_refused() -> None:
