@@ -9,6 +9,7 @@ Without annotations there is nothing to compare with: counts are keyed by the *m
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgelab.problem import Problem
@@ -49,6 +50,15 @@ def map_classes(
         )
     unknown = tuple(name for index, name in enumerate(dataset) if index not in known)
     return names, ClassMap(dataset, to_counted, unknown)
+
+
+def can_be_written(names: Iterable[str]) -> bool:
+    """False where a name holds half a surrogate pair: journals are UTF-8."""
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _names_from(

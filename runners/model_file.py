@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -17,7 +17,9 @@ from onnx import TensorProto
 
 from edgelab.catalogue import Catalogue, ModelProfile
 from edgelab.problem import Problem
+from edgelab.schema import convert
 from edgelab.spec import Precision
+from runners.classes import can_be_written
 from runners.detections import HeadProblem
 from runners.family import Family, open_family
 from runners.session import open_session, refusals_as_problems, session_options
@@ -26,6 +28,7 @@ QUANTISING = frozenset({"QuantizeLinear", "DequantizeLinear", "QLinearConv", "Co
 
 _INPUT_TYPES = {TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16}
 _DEFAULT_STRIDE = 32
+_SIDES = range(32, 8192 + 1)  # px, as a run's own setting
 _LONGEST_METADATA = 1 << 20
 
 
@@ -34,7 +37,7 @@ class ExportMetadata(msgspec.Struct, frozen=True):
 
     names: dict[int, str] | tuple[str, ...] = ()
     imgsz: tuple[int, int] | None = None
-    stride: int = _DEFAULT_STRIDE
+    stride: Annotated[int, msgspec.Meta(ge=1)] = _DEFAULT_STRIDE
     task: str = "detect"
     args: dict[str, Any] = {}
 
@@ -143,13 +146,13 @@ def read_metadata(properties: Mapping[str, str], path: Path) -> ExportMetadata:
         if text and len(text) <= _LONGEST_METADATA:
             try:
                 fields[key] = ast.literal_eval(text)
-            except (ValueError, SyntaxError, MemoryError, RecursionError):
+            except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
                 raise Problem(f"{path}: metadata {key} = {text[:80]!r}: not plain data") from None
     fields["task"] = properties.get("task", "detect")
-    try:
-        return msgspec.convert(fields, ExportMetadata)
-    except msgspec.ValidationError as error:
-        raise Problem(f"{path}: metadata: {error}") from None
+    metadata = convert(fields, ExportMetadata, f"{path}: metadata")
+    if not can_be_written(metadata.class_names or ()):
+        raise Problem(f"{path}: metadata names: not valid Unicode")
+    return metadata
 
 
 def held_precision(graph: Any) -> Precision:
@@ -168,16 +171,26 @@ def _input_size(
 ) -> tuple[int, int]:
     held = {tensor.name for tensor in graph.initializer}
     inputs = [each for each in graph.input if each.name not in held]
+    if len(inputs) != 1:
+        raise Problem(f"{path}: takes {len(inputs)} inputs, expected one of 1x3xHxW")
     tensor = inputs[0].type.tensor_type
     dims = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
-    if len(inputs) != 1 or len(dims) != 4 or dims[0] not in (None, 1) or dims[1] not in (None, 3):
-        raise Problem(f"{path}: takes {len(inputs)} inputs of {dims}, expected one of 1x3xHxW")
+    if len(dims) != 4 or dims[0] not in (None, 1) or dims[1] not in (None, 3):
+        raise Problem(f"{path}: takes an input of {dims}, expected one of 1x3xHxW")
     if tensor.elem_type not in _INPUT_TYPES:
-        found = TensorProto.DataType.Name(tensor.elem_type)
+        names = {number: name for name, number in TensorProto.DataType.items()}
+        found = names.get(tensor.elem_type, f"type {tensor.elem_type}")
         raise Problem(f"{path}: takes {found} images, expected FLOAT or FLOAT16")
     if dims[2] and dims[3]:
-        return _fixed_size((dims[2], dims[3]), image_size, path)
-    return _chosen_size(metadata, image_size, path)
+        size = _fixed_size((dims[2], dims[3]), image_size, path)
+    else:
+        size = _chosen_size(metadata, image_size, path)
+    if not all(side in _SIDES for side in size):
+        raise Problem(
+            f"{path}: image size {size[0]}x{size[1]}: "
+            f"expected {_SIDES[0]} to {_SIDES[-1]} px a side"
+        )
+    return size
 
 
 def _fixed_size(size: tuple[int, int], image_size: int | None, path: Path) -> tuple[int, int]:
@@ -204,6 +217,8 @@ def _probe(path: Path, input_size: tuple[int, int]) -> list[tuple[int, ...]]:
     dtype = np.float16 if "float16" in source.type else np.float32
     with refusals_as_problems(path):
         outputs = session.run(None, {source.name: np.zeros((1, 3, *input_size), dtype)})
+    if not all(isinstance(output, np.ndarray) and output.dtype.kind in "fiu" for output in outputs):
+        raise HeadProblem("gives outputs that are not tensors of numbers")
     return [tuple(output.shape) for output in outputs]
 
 

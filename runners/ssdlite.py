@@ -82,10 +82,10 @@ class Ssdlite:
             boxes = anchors.reshape(-1, _COORDINATES).astype(np.float32)
         except (binascii.Error, ValueError):
             boxes = np.empty((0, _COORDINATES), np.float32)
-        if not len(boxes):
+        if not len(boxes) or not np.isfinite(boxes).all():
             raise HeadProblem(
-                f"metadata {ANCHORS_KEY} = {text[:80]!r}: expected float32 numbers in base64, "
-                "four an anchor"
+                f"metadata {ANCHORS_KEY} = {text[:80]!r}: expected finite float32 numbers in "
+                "base64, four an anchor"
             )
         return cls(input_size, boxes)
 

@@ -15,9 +15,13 @@ import yaml
 
 from edgelab.problem import Problem
 from edgelab.schema import SchemaProblem, convert
+from runners.classes import can_be_written
 from runners.datasets.dataset import Dataset, sample_at
 from runners.datasets.folder import images_in
 from runners.images import SUFFIXES
+
+# The library lets Python's own errors through where a value fits no type or nests too deeply.
+_YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
 
 Source = str | tuple[str, ...] | None
 
@@ -52,7 +56,10 @@ class YoloDataset:
             for split, source in named.items()
             if source
         }
-        return YoloDataset(file, root, _class_names(file, content.names), splits)
+        classes = _class_names(file, content.names)
+        if not can_be_written(classes):
+            raise SchemaProblem(f"{file}: names: not valid Unicode")
+        return YoloDataset(file, root, classes, splits)
 
     def open(self, split: str, name: str) -> Dataset:
         """Read the images and labels of one split. Raises Problem naming file, line, value."""
@@ -131,7 +138,7 @@ def _load(file: Path) -> Any:
         return yaml.safe_load(file.read_bytes())
     except OSError as error:
         raise SchemaProblem(f"{file}: cannot be read ({error.strerror})") from None
-    except yaml.YAMLError as error:
+    except _YAML_ERRORS as error:
         raise SchemaProblem(f"{file}: not valid YAML ({' '.join(str(error).split())})") from None
 
 

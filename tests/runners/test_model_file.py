@@ -88,6 +88,12 @@ def test_a_fixed_input_size_is_fixed(colour_model: Path) -> None:
         ({"metadata": {"names": "__import__('os')"}}, "metadata names = .*: not plain data"),
         ({"metadata": {"names": "{'a': 1}"}}, "metadata: "),
         ({"metadata": {"names": "(" * 10_000}}, "metadata names"),
+        ({"metadata": {"names": "{[]: 1}"}}, "metadata names = .*: not plain data"),
+        ({"metadata": {"names": "{[]}"}}, "metadata names = .*: not plain data"),
+        ({"metadata": {"names": r"['\ud800', 'b', 'c']"}}, "metadata names: not valid Unicode"),
+        ({"metadata": {"stride": "0"}}, "metadata: stride = 0: expected `int` >= 1"),
+        ({"metadata": {"imgsz": "[-64, -64]"}, "dynamic": True}, "image size -64x-64: expected 32"),
+        ({"metadata": {"imgsz": "[64, 8200]"}, "dynamic": True}, "64x8200: .* 32 to 8192 px"),
     ],
 )
 def test_metadata_that_cannot_be_right(
@@ -106,12 +112,33 @@ def test_metadata_that_cannot_be_right(
         ([1, 1, 32, 32], TensorProto.FLOAT, r"expected one of 1x3xHxW"),
         ([1, 300], TensorProto.FLOAT, r"expected one of 1x3xHxW"),
         ([1, 3, 32, 32], TensorProto.UINT8, "takes UINT8 images, expected FLOAT or FLOAT16"),
+        ([1, 3, 32, 32], 99, "takes type 99 images, expected FLOAT or FLOAT16"),
+        ([1, 3, -32, 32], TensorProto.FLOAT, "image size -32x32: expected 32 to 8192"),
+        ([1, 3, 1 << 40, 1 << 40], TensorProto.FLOAT, "expected 32 to 8192"),
     ],
 )
 def test_what_is_no_detector(tmp_path: Path, shape: list[int], kind: int, message: str) -> None:
     model = passing_through(tmp_path / "m.onnx", shape, kind)
     with pytest.raises(Problem, match=message):
         read_model(model, "m", None)
+
+
+def test_a_model_without_inputs(tmp_path: Path) -> None:
+    model = onnx.load(build_detector(tmp_path / "m.onnx"))
+    del model.graph.input[:]
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(Problem, match="takes 0 inputs, expected one of 1x3xHxW"):
+        read_model(tmp_path / "m.onnx", "m", None)
+
+
+def test_an_output_that_is_no_tensor(tmp_path: Path) -> None:
+    model = onnx.load(build_detector(tmp_path / "m.onnx"))
+    model.graph.node.append(helper.make_node("SequenceConstruct", ["output0"], ["list"]))
+    output = helper.make_tensor_sequence_value_info("list", TensorProto.FLOAT, None)
+    model.graph.output[0].CopyFrom(output)
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(Problem, match="gives outputs that are not tensors of numbers"):
+        read_model(tmp_path / "m.onnx", "m", None)
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x08\x08"])

@@ -128,7 +128,13 @@ def test_anchors_survive_the_metadata() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "no base64!", base64.b64encode(b"12345").decode(), base64.b64encode(bytes(20)).decode()],
+    [
+        "",
+        "no base64!",
+        base64.b64encode(b"12345").decode(),
+        base64.b64encode(bytes(20)).decode(),
+        encode_anchors(np.full((1, 4), np.nan, np.float32)),
+    ],
 )
 def test_broken_anchors_are_refused(text: str) -> None:
     with pytest.raises(HeadProblem, match=r"metadata anchors = .*four an anchor"):
