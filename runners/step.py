@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
 import signal
 import sys
 import time
@@ -25,7 +26,7 @@ from edgelab.problem import Problem
 from edgelab.records import Failure, Item, Phase, Progress, Record
 from edgelab.records import Warning as WarningRecord
 from edgelab.run_folder import RunFolder
-from edgelab.steps import OUT_OF_MEMORY_EXIT
+from edgelab.steps import DISK_FULL_EXIT, OUT_OF_MEMORY_EXIT
 from runners.memory import is_out_of_memory
 
 STOPPED_EXIT = 128 + signal.SIGTERM
@@ -36,6 +37,7 @@ SYNC_PERIOD_S = 5.0
 
 _OOM_SCORE = "500"
 _PR_SET_PDEATHSIG = 1
+_SUPERVISOR = os.getppid()  # read this early, for it may die while the rest is imported
 
 
 class Stopped(BaseException):
@@ -120,7 +122,7 @@ def open_step(folder: Path, name: str) -> Iterator[RunningStep]:
         step = RunningStep(RunFolder(folder), name)
     except (Problem, OSError) as error:
         _say(error)
-        raise SystemExit(FAILED_EXIT) from None
+        raise SystemExit(DISK_FULL_EXIT if _is_disk_full(error) else FAILED_EXIT) from None
     former = {
         each: signal.signal(each, step.ask_to_stop) for each in (signal.SIGTERM, signal.SIGINT)
     }
@@ -149,8 +151,9 @@ def _record_failure(step: RunningStep, error: Exception) -> int:
         text = str(error)
     elif is_out_of_memory(error):
         text, code = f"out of memory: {_one_line(error)}", OUT_OF_MEMORY_EXIT
-    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        text = f"disk full: {error.filename or step.folder.path} could not be written"
+    elif _is_disk_full(error):
+        place = getattr(error, "filename", None) or step.folder.path
+        text, code = f"disk full: {place} could not be written", DISK_FULL_EXIT
     else:
         text = f"{type(error).__name__}: {_one_line(error)}"
         traceback.print_exception(error)
@@ -158,6 +161,10 @@ def _record_failure(step: RunningStep, error: Exception) -> int:
         step.event(Failure(now(), step.name, text))
     _say(text)
     return code
+
+
+def _is_disk_full(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.ENOSPC
 
 
 def _append(journal: JournalWriter, record: Record) -> None:
@@ -176,6 +183,9 @@ def _die_with_the_supervisor() -> None:
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != _SUPERVISOR:  # it died before the kernel was asked
+        _say("stopped: the supervisor is gone")
+        raise SystemExit(STOPPED_EXIT)
 
 
 def _be_the_first_to_go() -> None:

@@ -13,7 +13,7 @@ import pytest
 from edgelab.journal import JournalWriter
 from edgelab.problem import Problem
 from edgelab.records import DetectedItem, Failure, PassEnded, Phase, Progress, Record
-from edgelab.steps import OUT_OF_MEMORY_EXIT
+from edgelab.steps import DISK_FULL_EXIT, OUT_OF_MEMORY_EXIT
 from runners.step import FAILED_EXIT, STOPPED_EXIT, open_step
 from tests.runners.colour_detector import write_cells
 from tests.runners.conftest import ROOT, NewRun, RunnerRun
@@ -81,8 +81,15 @@ def test_a_full_disk_is_told_by_name(run: RunnerRun, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(JournalWriter, "append", full)
     with pytest.raises(SystemExit) as ended, open_step(run.folder.path, "prepare") as step:
         step.phase("draw")
-    assert ended.value.code == FAILED_EXIT
+    assert ended.value.code == DISK_FULL_EXIT
     assert failures(run) == [f"disk full: {run.folder.events} could not be written"]
+
+
+def test_a_disk_that_is_full_from_the_start(run: RunnerRun) -> None:
+    run.folder.events.symlink_to("/dev/full")
+    with pytest.raises(SystemExit) as ended, open_step(run.folder.path, "prepare"):
+        pass
+    assert ended.value.code == DISK_FULL_EXIT
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -152,6 +159,26 @@ def test_a_runner_dies_with_its_supervisor(run: RunnerRun) -> None:
         # The pipe ends only when the runner, which holds it too, is gone.
         assert process.stdout.read() == b""
         assert process.stderr.read() == b"SIGTERM\n"
+
+
+def test_a_supervisor_that_died_while_its_runner_began(run: RunnerRun) -> None:
+    runner = (
+        f"{BEGIN}signal.alarm(30)\n"
+        "parent = os.getppid()\n"
+        "print('ready', flush=True)\n"
+        "while os.getppid() == parent: pass\n"
+        f"with open_step(Path({str(run.folder.path)!r}), 'prepare'): print('went on')\n"
+    )
+    supervisor = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {runner!r}])"
+    with subprocess.Popen(
+        [sys.executable, "-c", supervisor], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.kill()
+        assert process.stdout.read() == b""
+        assert process.stderr.read() == b"stopped: the supervisor is gone\n"
 
 
 def test_a_runner_goes_before_others_when_memory_runs_out(run: RunnerRun) -> None:
