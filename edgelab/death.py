@@ -10,6 +10,9 @@ from edgelab.records import Outcome
 from edgelab.steps import DISK_FULL_EXIT, OUT_OF_MEMORY_EXIT
 
 _LAST_LINES = 3
+_FLUSH_FAILED_EXIT = 120
+"""Python's own exit code when the last words of a program could not be written to its log."""
+
 _TAIL_BYTES = 8192
 
 
@@ -43,7 +46,7 @@ def explain(status: int, log: Path, before: OutOfMemoryCounts, after: OutOfMemor
         return Death(Outcome.FINISHED)
     if status == OUT_OF_MEMORY_EXIT:
         return Death(Outcome.OUT_OF_MEMORY, "the runner could not get the memory it asked for")
-    if status == DISK_FULL_EXIT:
+    if status in (DISK_FULL_EXIT, _FLUSH_FAILED_EXIT):
         return Death(Outcome.FAILED, "the disk is full: free some room and run it again")
     if status == 128 + signal.SIGTERM:
         return Death(Outcome.KILLED, "ended by SIGTERM, by whom is not known")

@@ -10,11 +10,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
-def replace_file(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes, shared: bool = False) -> None:
     """Write `data` to `path` so that a reader sees the old file or the new one, never a mixture.
 
     Temporary file in the same folder, fsync, rename, fsync of the folder. Raises OSError (for
-    example when the disk is full); the old file is then untouched.
+    example when the disk is full); the old file is then untouched. `shared`: others may read it,
+    as far as the umask lets them.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -22,6 +23,8 @@ def replace_file(path: Path, data: bytes) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
+            if shared:
+                os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
         Path(temporary).replace(path)
     except BaseException:
@@ -29,6 +32,13 @@ def replace_file(path: Path, data: bytes) -> None:
             Path(temporary).unlink()
         raise
     sync_folder(path.parent)
+
+
+def _umask() -> int:
+    """The process's umask: it can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def remove_leftovers(path: Path) -> None:

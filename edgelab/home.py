@@ -8,6 +8,8 @@ from pathlib import Path
 
 import platformdirs
 
+from edgelab.problem import Problem
+
 
 @dataclass(frozen=True)
 class Home:
@@ -20,6 +22,10 @@ class Home:
         """`$EDGELAB_HOME`, else the user's XDG data folder."""
         named = os.environ.get("EDGELAB_HOME")
         root = Path(named).expanduser() if named else platformdirs.user_data_path("edgelab")
+        try:
+            str(root).encode()
+        except UnicodeEncodeError:
+            raise Problem("EDGELAB_HOME: the path is not valid UTF-8") from None
         return Home(root.absolute())
 
     @property

@@ -12,6 +12,7 @@ import msgspec
 
 from edgelab.problem import Problem
 from edgelab.records import JOURNAL_VERSION, Header, Record
+from edgelab.schema import UNREADABLE
 
 R = TypeVar("R")
 
@@ -92,7 +93,7 @@ class JournalReader(Generic[R]):
         self.damaged = 0
         self._decoder: msgspec.json.Decoder[R] = msgspec.json.Decoder(kind)
         self._offset = 0
-        self._tail = b""
+        self._tail: list[bytes] = []  # pieces of a line that has not ended yet
 
     def poll(self) -> list[R]:
         """The records completed since the last call, in order; headers are checked and left out."""
@@ -100,7 +101,7 @@ class JournalReader(Generic[R]):
         for line in self._new_lines():
             try:
                 record = self._decoder.decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except UNREADABLE:
                 self.damaged += 1
                 continue
             if isinstance(record, Header):
@@ -117,12 +118,16 @@ class JournalReader(Generic[R]):
         with file:
             size = os.fstat(file.fileno()).st_size
             if size < self._offset:  # a torn tail was cut off
-                self._offset, self._tail = size, b""
+                self._offset, self._tail = size, []
             file.seek(self._offset)
             while block := file.read(_BLOCK):
                 self._offset += len(block)
-                *lines, self._tail = (self._tail + block).split(b"\n")
-                yield from (line for line in lines if line)
+                *lines, rest = block.split(b"\n")
+                if lines:
+                    lines[0] = b"".join((*self._tail, lines[0]))
+                    self._tail = []
+                    yield from (line for line in lines if line)
+                self._tail.append(rest)
 
     def _check(self, header: Header) -> None:
         if header.version > JOURNAL_VERSION:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 import time
@@ -94,7 +95,8 @@ class Lab:
         """
         if prefix == "last":
             return self._newest()
-        ids = sorted(path.parent.name for path in self.home.runs.glob("*/spec.json"))
+        names = (path.parent.name for path in self.home.runs.glob("*/spec.json"))
+        ids = sorted(name for name in names if re.fullmatch("[0-9a-f]{8}", name))
         found = (
             [] if prefix.startswith("#") else [i for i in ids if prefix and i.startswith(prefix)]
         )
@@ -111,20 +113,20 @@ class Lab:
 
     def record(self, folder: RunFolder) -> RunRecord:
         """The whole record of a run; of one that is not over, as far as it has come."""
-        if folder.record.exists():
+        if folder.record.is_file():
             return read_record(folder)
         return _so_far(folder)
 
     def stop(self, folder: RunFolder) -> None:
         """Ask a run to stop; its supervisor does it within a second."""
-        if folder.record.exists():
+        if folder.record.is_file():
             raise Problem(f"run {folder.id} is over already")
         folder.request_stop()
         self.recover()
 
     def delete(self, folder: RunFolder) -> None:
         """Remove a run that is over, its folder and its line in the index."""
-        if not folder.record.exists():
+        if not folder.record.is_file():
             raise Problem(f"run {folder.id} is not over: stop it first")
         self.store.remove(folder.id)
         shutil.rmtree(folder.path)
@@ -138,7 +140,7 @@ class Lab:
         waiting = {folder.id for folder in queued(self.home)}
         for path in sorted(self.home.runs.glob("*/spec.json")):
             folder = RunFolder(path.parent)
-            if folder.record.exists() or folder.id in waiting:
+            if folder.record.is_file() or folder.id in waiting:
                 continue
             try:
                 close_run(self.home, folder)

@@ -36,7 +36,7 @@ class Observer:
         self._consoles: dict[int, ProcessTree] = {}
         self.warnings: list[str] = []
         self._power, self.idle_baseline_s = self._open_power(root)
-        self._journal: JournalWriter | None = JournalWriter(folder.telemetry)
+        self._journal = self._open_journal()
         self._next = time.monotonic()
         self._write(lambda: [self._board.facts(), *self._power.announce()])
         self.newest: Sample = self._board.sample()
@@ -86,6 +86,13 @@ class Observer:
         if self._journal is not None:
             self._journal.close()
 
+    def _open_journal(self) -> JournalWriter | None:
+        try:
+            return JournalWriter(self._folder.telemetry)
+        except OSError as error:
+            self.warnings.append(f"no readings of the board: {error}")
+            return None
+
     def _sample(self, tree: ProcessTree | None) -> None:
         def read() -> Iterable[Record]:
             self.newest = self._board.sample(tree, self._watchers())
@@ -116,7 +123,7 @@ class Observer:
             self.warnings += settings.warnings
             sources = discover(root, settings, self._power_model(root)).sources
             return PowerMonitor(sources), settings.config.idle_baseline_s
-        except Problem as problem:
+        except (Problem, OSError) as problem:
             self.warnings.append(f"no power readings: {problem}")
             return PowerMonitor([]), 0.0
 

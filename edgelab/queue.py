@@ -6,28 +6,48 @@ record is in the index: whatever dies in between, the run is found again.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from edgelab.durable import locked, replace_file, sync_folder
 from edgelab.home import Home
+from edgelab.problem import Problem
 from edgelab.run_folder import RunFolder
+from edgelab.spec import RunSpec
 
 _DIGITS = 8
+_ENTRY = re.compile(r"[0-9]{8}-[0-9a-f]{8}")
 
 
 def next_number(home: Home) -> int:
     """The number of a new run: one more than any before it in this lab.
 
-    Numbers, not clocks, put runs in order: many boards have no clock battery.
+    Numbers, not clocks, put runs in order: many boards have no clock battery. Raises Problem where
+    the count cannot be kept.
     """
     with locked(home.sequence.with_suffix(".lock")):
-        try:
-            number = int(home.sequence.read_text()) + 1
-        except (FileNotFoundError, ValueError):
-            number = 1 + max((number for number, _ in _numbered(home)), default=0)
+        number = 1 + _newest_number(home)
         replace_file(home.sequence, str(number).encode())
         return number
+
+
+def _newest_number(home: Home) -> int:
+    try:
+        text = home.sequence.read_text()
+    except (FileNotFoundError, UnicodeDecodeError):
+        text = ""
+    if re.fullmatch(r"[0-9]{1,8}", text):
+        return int(text)
+    # Lost or damaged: count anew from the runs themselves.
+    return max((spec.number for spec in _specs(home)), default=0)
+
+
+def _specs(home: Home) -> Iterator[RunSpec]:
+    for path in home.runs.glob("*/spec.json"):
+        with suppress(Problem):
+            yield RunFolder(path.parent).read_spec()
 
 
 def enqueue(home: Home, number: int, run_id: str) -> None:
@@ -39,7 +59,7 @@ def enqueue(home: Home, number: int, run_id: str) -> None:
 
 def dequeue(home: Home, run_id: str) -> None:
     """Take a run out; harmless when it is not there."""
-    for _, entry in _numbered(home):
+    for entry in _entries(home):
         if entry.name.endswith(f"-{run_id}"):
             with suppress(FileNotFoundError):
                 entry.unlink()
@@ -47,18 +67,13 @@ def dequeue(home: Home, run_id: str) -> None:
 
 def queued(home: Home) -> list[RunFolder]:
     """Folders of the runs that are not over, first in line first."""
-    return [
-        RunFolder(home.runs / entry.name.partition("-")[2]) for _, entry in sorted(_numbered(home))
-    ]
+    return [RunFolder(home.runs / entry.name.partition("-")[2]) for entry in _entries(home)]
 
 
-def _numbered(home: Home) -> list[tuple[int, Path]]:
+def _entries(home: Home) -> list[Path]:
+    """The entries in order; what is none (somebody else's file) is passed over."""
     try:
-        entries = list(home.queue.iterdir())
+        entries = sorted(home.queue.iterdir())
     except FileNotFoundError:
         return []
-    return [
-        (int(entry.name.partition("-")[0]), entry)
-        for entry in entries
-        if entry.name.partition("-")[0].isdigit()
-    ]
+    return [entry for entry in entries if _ENTRY.fullmatch(entry.name) and entry.is_file()]

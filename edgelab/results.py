@@ -140,7 +140,10 @@ def _condition(name: str) -> Callable[[ResultRow], Value]:
 def _time(seconds: float | None) -> str | None:
     if seconds is None:
         return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    except (OverflowError, OSError, ValueError):
+        return None
 
 
 def _dataset(read: str) -> Callable[[ResultRow], Value]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from edgelab.durable import replace_file
-from edgelab.schema import read_json
+from edgelab.schema import SchemaProblem, read_json
 from edgelab.spec import RunSpec
 
 
@@ -74,8 +74,11 @@ class RunFolder:
         return self.path.name
 
     def read_spec(self) -> RunSpec:
-        """The RunSpec, validated; raises SchemaProblem."""
-        return read_json(self.spec_file, RunSpec)
+        """The RunSpec, validated; raises SchemaProblem, also where it is that of another run."""
+        spec = read_json(self.spec_file, RunSpec)
+        if spec.id != self.id:
+            raise SchemaProblem(f"{self.spec_file}: id = {spec.id!r}, but the folder is {self.id}")
+        return spec
 
     def write_spec(self, spec: RunSpec) -> None:
         """Create the folder's spec, durably."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,9 +13,17 @@ from edgelab.problem import Problem
 
 T = TypeVar("T")
 
+# What decoders raise on bytes that are no document: bad UTF-8 and bottomless nesting are not
+# msgspec's own errors.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
 _AT_PATH = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 _PATH_PART = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 _SHOWN_VALUE = 80
+
+# A plain repr would write a YAML bomb out in full.
+_short = reprlib.Repr()
+_short.maxlevel, _short.maxstring, _short.maxother = 2, _SHOWN_VALUE, _SHOWN_VALUE
 
 
 class SchemaProblem(Problem):
@@ -29,7 +38,7 @@ def read_json(path: Path, kind: type[T]) -> T:
     data = _read(path)
     try:
         raw = msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise SchemaProblem(f"{path}: not valid JSON ({error})") from None
     return convert(raw, kind, str(path))
 
@@ -39,7 +48,7 @@ def read_toml(path: Path, kind: type[T]) -> T:
     data = _read(path)
     try:
         raw = msgspec.toml.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (*UNREADABLE, ValueError) as error:  # ValueError: a date that is none
         raise SchemaProblem(f"{path}: not valid TOML ({error})") from None
     return convert(raw, kind, str(path))
 
@@ -67,7 +76,7 @@ def _explain(message: str, raw: Any) -> str:
     if not path or path == "$":
         return what
     value = _value_at(raw, path)
-    shown = repr(value)[:_SHOWN_VALUE]
+    shown = _short.repr(value)[:_SHOWN_VALUE]
     return f"{path.removeprefix('$.')} = {shown}: {what}"
 
 

@@ -22,7 +22,7 @@ from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.record import RunRecord
 from edgelab.run_folder import RunFolder
-from edgelab.schema import SchemaProblem, convert, read_json
+from edgelab.schema import UNREADABLE, SchemaProblem, convert, read_json
 
 INDEX_VERSION = 1
 
@@ -58,11 +58,13 @@ class DurableStorage(Storage):  # type: ignore[misc]  # tinydb is not typed
         except FileNotFoundError:
             return None
         try:
-            tables = msgspec.json.decode(data, type=dict[str, dict[str, Any]])
-        except msgspec.MsgspecError as error:
+            tables = msgspec.json.decode(data, type=dict[str, dict[str, dict[str, Any]]])
+        except UNREADABLE as error:
             # An empty file too: a crash that leaves one must not pass for "no runs yet".
             raise DamagedIndex(f"{self._path}: not a whole index ({error})") from None
         self._check_version(tables)
+        if not all(number.isdecimal() for number in tables.get(_RUNS, {})):
+            raise DamagedIndex(f"{self._path}: a run that is no number")
         return tables
 
     def write(self, data: dict[str, dict[str, Any]]) -> None:
@@ -88,7 +90,7 @@ class Store:
         """Every record, newest first; a damaged index is rebuilt first."""
         try:
             records = self._decoded()
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             records = self._converted()
         return sorted(records, key=lambda record: record.spec.number, reverse=True)
 
@@ -137,13 +139,16 @@ class Store:
         return list(msgspec.json.decode(data, type=_Index).runs.values())
 
     def _converted(self) -> list[RunRecord]:
-        """The same the slow way, which tells a damaged index from one of another version."""
+        """The same the slow way; what cannot be read is first made anew from the run folders."""
         try:
-            documents = self._documents()
-        except DamagedIndex:
+            return self._documents_as_records()
+        except (DamagedIndex, SchemaProblem):
             self.rebuild()
-            documents = self._documents()
-        return [convert(dict(d), RunRecord, str(self._home.index)) for d in documents]
+            return self._documents_as_records()
+
+    def _documents_as_records(self) -> list[RunRecord]:
+        source = str(self._home.index)
+        return [convert(dict(each), RunRecord, source) for each in self._documents()]
 
     def _documents(self) -> list[dict[str, Any]]:
         with self._table() as table:
@@ -163,7 +168,7 @@ class Store:
         documents = {}
         for path in sorted(self._home.runs.glob("*/record.json")):
             try:
-                record = read_json(path, RunRecord)
+                record = read_record(RunFolder(path.parent))
             except SchemaProblem as problem:
                 problems.append(str(problem))
                 continue
@@ -180,4 +185,9 @@ def _document(record: RunRecord) -> Document:
 
 def read_record(folder: RunFolder) -> RunRecord:
     """The whole record of a run that is over, rows a class included; raises SchemaProblem."""
-    return read_json(folder.record, RunRecord)
+    record = read_json(folder.record, RunRecord)
+    if record.spec.id != folder.id:
+        raise SchemaProblem(
+            f"{folder.record}: id = {record.spec.id!r}, but the folder is {folder.id}"
+        )
+    return record

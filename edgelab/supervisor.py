@@ -7,11 +7,13 @@ queue is empty.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from edgelab import environment
 from edgelab.death import Death, OutOfMemoryCounts, explain
@@ -34,7 +36,7 @@ from edgelab.records import (
     Warning,  # noqa: A004
 )
 from edgelab.run_folder import RunFolder
-from edgelab.runner_process import RunnerProcess, end_orphan
+from edgelab.runner_process import RunnerProcess, end_orphan, is_supervisor
 from edgelab.spec import RunSpec
 from edgelab.steps import Step, steps_of
 from edgelab.store import Store
@@ -47,6 +49,7 @@ POLL_PERIOD_S = 0.5
 STOP_GRACE_S = 10.0
 FULL_DISK_PAUSE_S = 5.0
 POWER_TAIL_S = 5.0
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 COOL_ENOUGH = 1.0
 """Degrees above the target at which a board counts as cooled down."""
 
@@ -129,7 +132,10 @@ class RunSupervisor:
         if order := self._order_to_end():
             return order
         before = OutOfMemoryCounts.read()
-        process = RunnerProcess(step, self._folder)
+        try:
+            process = RunnerProcess(step, self._folder)
+        except OSError as error:
+            return Death(Outcome.FAILED, f"the runner could not be started: {error}")
         try:
             self._write(StepStarted(t=time.monotonic(), step=step.name, pid=process.pid))
             self._measured = not step.needed
@@ -249,7 +255,7 @@ class RunSupervisor:
                 write()
                 return
             except OSError as error:
-                if self._terminated:
+                if self._terminated or error.errno not in NO_ROOM:
                     raise
                 if not told:
                     log.warning("cannot write, waiting for room: %s", error)
@@ -260,22 +266,44 @@ class RunSupervisor:
 def settle_queue(home: Home, besides: RunFolder | None = None) -> None:
     """End the runs of the queue that need no runner: stopped while waiting, or left by the dead."""
     for folder in queued(home):
-        if besides is not None and folder.id == besides.id:
-            continue
-        if folder.life.exists():
+        if besides is None or folder.id != besides.id:
+            _set_aside_if_broken(home, folder, partial(_settle, home, folder))
+
+
+def _settle(home: Home, folder: RunFolder) -> None:
+    if folder.life.exists():
+        if not _is_watched(folder):
             end_run(home, folder, Outcome.INTERRUPTED, _why_interrupted(folder))
-        elif folder.stop_request.exists():
-            end_run(home, folder, Outcome.STOPPED, "stopped while waiting in the queue")
+    elif folder.stop_request.exists():
+        end_run(home, folder, Outcome.STOPPED, "stopped while waiting in the queue")
+
+
+def _set_aside_if_broken(home: Home, folder: RunFolder, act: Callable[[], None]) -> None:
+    """Do something with one run. Whatever is wrong with its folder must not stop the others."""
+    try:
+        act()
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise  # that is no fault of the run
+        _set_aside(home, folder, error)
+    except Exception as error:
+        _set_aside(home, folder, error)
+
+
+def _set_aside(home: Home, folder: RunFolder, error: Exception) -> None:
+    log.warning("run %s is taken out of the queue: %s: %s", folder.id, type(error).__name__, error)
+    dequeue(home, folder.id)
 
 
 def main() -> None:
     """Work through the queue of the default home, unless another supervisor does."""
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
+    logging.raiseExceptions = False  # a full disk must not fill the log with its own troubles
     home = Home.default()
     terminated = Flag()
     signal.signal(signal.SIGTERM, terminated.set)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    while queued(home) and not terminated:
+    while _not_begun(home) and not terminated:
         with try_locked(home.supervisor_lock) as mine:
             if not mine:
                 return
@@ -287,16 +315,28 @@ def drain(home: Home, terminated: Flag) -> None:
     Store(home).sweep()
     give_back(home.former_governors, environment.boot_id())
     settle_queue(home)
-    while (waiting := queued(home)) and not terminated:
+    while (waiting := _not_begun(home)) and not terminated:
         folder = waiting[0]
-        try:
-            spec = folder.read_spec()
-        except Problem as problem:
-            log.warning("%s", problem)
-            dequeue(home, folder.id)
-            continue
-        RunSupervisor(home, folder, spec, terminated).run()
+        _set_aside_if_broken(home, folder, partial(_supervise, home, folder, terminated))
         settle_queue(home)
+
+
+def _not_begun(home: Home) -> list[RunFolder]:
+    return [folder for folder in queued(home) if not folder.life.exists()]
+
+
+def _supervise(home: Home, folder: RunFolder, terminated: Flag) -> None:
+    RunSupervisor(home, folder, folder.read_spec(), terminated).run()
+
+
+def _is_watched(folder: RunFolder) -> bool:
+    """Whether its supervisor lives after all: somebody may have removed the lock file."""
+    live = LiveRun(folder)
+    live.advance()
+    started = live.projection.started
+    if started is None or started.boot_id != environment.boot_id():
+        return False
+    return started.supervisor_pid != os.getpid() and is_supervisor(started.supervisor_pid)
 
 
 def _why_interrupted(folder: RunFolder) -> str:

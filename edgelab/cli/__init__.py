@@ -16,25 +16,44 @@ from edgelab import __version__
 from edgelab.problem import Problem
 from edgelab.records import Scope
 from edgelab.spec import Order, Precision, Scenario
+from edgelab.words import plain
 
 WRONG_USE = 2
+
+_LONGEST_PROBLEM = 1000
 
 
 def run(arguments: Sequence[str]) -> int:
     """Parse, dispatch, and turn every Problem into one line on stderr."""
+    _open_missing_streams()
     options = parser().parse_args(arguments)
     try:
         command = importlib.import_module(f"edgelab.cli.{options.module}")
-        return int(command.run(options))
+        code = int(command.run(options))
+        sys.stdout.flush()
     except Problem as problem:
-        print(f"edgelab: {problem}", file=sys.stderr)
-        return WRONG_USE
+        return _wrong_use(str(problem))
     except BrokenPipeError:
         # The reader of our output (head, less) has enough. Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        return _wrong_use(f"{error.filename or 'output'}: {error.strerror or error}")
     except KeyboardInterrupt:
         return 130
+    return code
+
+
+def _wrong_use(text: str) -> int:
+    print(f"edgelab: {plain(text, _LONGEST_PROBLEM)}", file=sys.stderr)
+    return WRONG_USE
+
+
+def _open_missing_streams() -> None:
+    """Python leaves out streams that were closed before it started."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for the whole process
 
 
 def parser() -> argparse.ArgumentParser:

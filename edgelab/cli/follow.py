@@ -6,7 +6,9 @@ import time
 
 from edgelab import words
 from edgelab.cli.output import StatusLine, print_table
+from edgelab.lab import Lab
 from edgelab.pass_state import PassState
+from edgelab.problem import Problem
 from edgelab.projection import RunProjection
 from edgelab.reader import LiveRun, Replay
 from edgelab.record import RunRecord
@@ -14,14 +16,27 @@ from edgelab.records import MEASURE, Outcome
 from edgelab.results import SHOWN, rows_of
 
 TICK_S = 0.25
+QUIET_S = 2.0
+"""After so long without news it is asked whether the supervisor lives."""
 
 
-def follow(run: LiveRun) -> Outcome:
-    """Show the progress of a run until its record is written; returns how it ended."""
+def follow(lab: Lab, run: LiveRun) -> Outcome:
+    """Show the progress of a run until its record is written; returns how it ended.
+
+    When nothing new comes, somebody may have died: then the lab is looked after. Raises Problem
+    where the run was deleted meanwhile.
+    """
     line = StatusLine()
-    while not run.folder.record.exists():
+    quiet_since = time.monotonic()
+    while not run.folder.record.is_file():
         if run.advance():
+            quiet_since = time.monotonic()
             line.show(*_progress(run.projection))
+        elif time.monotonic() - quiet_since > QUIET_S:
+            if not run.folder.spec_file.exists():
+                raise Problem(f"run {run.folder.id} was deleted")
+            lab.recover()
+            quiet_since = time.monotonic()
         time.sleep(TICK_S)
     run.advance()
     line.clear()

@@ -76,6 +76,10 @@ def _detect(options: argparse.Namespace, catalogue: Catalogue) -> tuple[DetectSe
 def _named_or_path(given: str, names: list[str], kind: str) -> str:
     if given in names:
         return given
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise Problem(f"--{kind}: the path is not valid UTF-8: rename it") from None
     path = Path(given).expanduser()
     if not path.exists():
         near = get_close_matches(given, names, 1)
@@ -99,12 +103,12 @@ def _follow(lab: Lab, spec: RunSpec, as_json: bool) -> int:
     folder = lab.folder(spec.id)
     live = LiveRun(folder, spec)
     try:
-        outcome = follow(live)
+        outcome = follow(lab, live)
     except KeyboardInterrupt:
         # A second ctrl+c leaves at once; the supervisor stops the run all the same.
         say("\nstopping (ctrl+c again: do not wait)")
         lab.stop(folder)
-        outcome = follow(live)
+        outcome = follow(lab, live)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     record = lab.record(folder)
     csv_file = lab.home.exports / f"run-{spec.number:04d}-{spec.id}.csv"
@@ -115,5 +119,5 @@ def _follow(lab: Lab, spec: RunSpec, as_json: bool) -> int:
         print_json({**document, "warnings": record.warnings, "csv": str(csv_file)})
     else:
         print_results(record)
-        print(f"CSV: {csv_file}")
+        print(f"CSV: {words.plain(str(csv_file), 4096)}")
     return 0 if outcome is Outcome.FINISHED else 1

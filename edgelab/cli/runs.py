@@ -75,4 +75,7 @@ def _document(record: RunRecord) -> dict[str, object]:
 
 
 def _local(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
+    try:
+        return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, OSError, ValueError):
+        return words.UNKNOWN

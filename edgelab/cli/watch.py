@@ -19,13 +19,13 @@ def run(options: argparse.Namespace) -> int:
     lab.recover()
     folder = lab.find(options.run)
     if options.command == "replay":
-        if not folder.record.exists():
+        if not folder.record.is_file():
             raise Problem(f"run {folder.id} is not over: edgelab watch {folder.id}")
         play(Replay(folder, options.speed))
         print_results(lab.record(folder))
         return 0
     try:
-        outcome = follow(LiveRun(folder))
+        outcome = follow(lab, LiveRun(folder))
     except KeyboardInterrupt:
         say("\nthe run goes on")
         return 0
