@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,6 +18,9 @@ from edgelab.records import Header, Item
 from edgelab.results import COLUMNS, Value, table
 from edgelab.run_folder import RunFolder
 from edgelab.spec import RunSpec
+
+if TYPE_CHECKING:  # runs are exported without looking for watts
+    from edgelab.energy.survey import Entry
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -39,6 +43,19 @@ ITEM_COLUMNS = (
     "error",
 )
 
+SOURCE_COLUMNS = (
+    "rank",
+    "source",
+    "kind",
+    "watts",
+    "method",
+    "scope",
+    "accuracy",
+    "period_s",
+    "where",
+    "reason",
+)
+
 
 def results_csv(records: Iterable[RunRecord]) -> str:
     """One row a run, precision and threshold."""
@@ -50,6 +67,11 @@ def results_csv(records: Iterable[RunRecord]) -> str:
 def items_csv(folders: Iterable[RunFolder]) -> str:
     """One row an image, pass and threshold; detections stay in the run's items.jsonl."""
     return _csv(ITEM_COLUMNS, (row for folder in folders for row in _item_rows(folder)))
+
+
+def sources_csv(entries: Iterable[Entry]) -> str:
+    """One row a power source, or what was looked for in vain; no password is among it."""
+    return _csv(SOURCE_COLUMNS, (_source_row(entry) for entry in entries))
 
 
 def write_csv(path: Path, text: str) -> None:
@@ -83,6 +105,22 @@ def _cell(value: Value) -> Value:
     if isinstance(value, str):
         return value.replace("\0", "").encode(errors="replace").decode()
     return value
+
+
+def _source_row(entry: Entry) -> list[Value]:
+    facts = entry.facts
+    return [
+        entry.rank,
+        entry.name,
+        entry.origin.kind if entry.origin else None,
+        entry.watts,
+        facts.method if facts else None,
+        facts.scope if facts else None,
+        facts.accuracy if facts else None,
+        facts.period_s if facts else None,
+        facts.detail if facts else None,
+        entry.reason or None,
+    ]
 
 
 def _item_rows(folder: RunFolder) -> Iterator[list[Value]]:

@@ -19,6 +19,7 @@ class Place(StrEnum):
     LAB = "Lab"
     RUNS = "Runs"
     RUN = "Run"
+    POWER = "Power"
     TABLE = "Lists and tables"
     SETTINGS = "Settings"
 
@@ -116,6 +117,24 @@ ACTIONS: tuple[Action, ...] = (
         ("s", "stop", "stop", "Stop this run, after asking"),
     ),
     *_at(
+        Place.POWER,
+        ("m", "measure", "measure", "Read every source once, now"),
+        ("plus,equals_sign", "add", "add", "Add a power source: a plug, a command, a chip"),
+        ("c", "change", "change", "Change what is said of this source"),
+        ("d", "delete", "delete", "Delete this source from power.toml, after asking"),
+        ("f", "count_first", "first", "Let this source count first"),
+        ("i", "baseline", "idle", "Set how long the idle board is watched before each run"),
+        ("slash", "filter", "filter", "Show only the sources that contain these words"),
+        ("e", "export", "export", "Write the sources as CSV"),
+        ("o", "sort", "sort", "Sort by the next column"),
+        ("O", "reverse", "reverse", "Turn the order of the rows round"),
+    ),
+    *_at(
+        Place.POWER,
+        ("u", "usual_order", "usual order", "Read all sources, the most telling first"),
+        footer=False,
+    ),
+    *_at(
         Place.SETTINGS,
         ("left,minus", "step(-1)", "less", "The next smaller value, or the other choice"),
         ("right,plus,space", "step(1)", "more", "The next larger value, or the other choice"),
@@ -133,7 +152,7 @@ ACTIONS: tuple[Action, ...] = (
         ("end", "last", "last", "The last row"),
         ("left", "columns(-1)", "columns left", "Columns to the left, where there are more"),
         ("right", "columns(1)", "columns right", "Columns to the right, where there are more"),
-        ("enter", "choose", "open", "Open the row: a run, or start the chosen combination"),
+        ("enter", "choose", "open", "Open the row: a run, a power source, or start the choice"),
         footer=False,
         palette=False,
     ),
@@ -141,6 +160,7 @@ ACTIONS: tuple[Action, ...] = (
         Place.EVERYWHERE,
         ("l", "lab", "lab", "Back to the Lab"),
         ("escape", "back", "back", "Back to the screen before"),
+        ("w", "power", "power", "Show where watts come from, and set it up"),
         ("y", "copy", "copy", "Copy the selected row to the clipboard, also over SSH"),
         ("Y", "copy_path", "copy path", "Copy the path of the CSV file written last"),
         ("t", "theme", "theme", "Next colours: the terminal's own, dark, light"),

@@ -40,7 +40,8 @@ LOOK_PERIOD_S = 1.0
 class Console(App[None]):
     """The Textual app of one lab.
 
-    `board` and `clock` give the gauges at rest and the times of files; tests replace them.
+    `board` and `clock` give the gauges at rest and the times of files, power sources are looked
+    for under `root`; tests replace them.
     A hang-up simply ends this process: the run is the supervisor's, and goes on.
     """
 
@@ -85,6 +86,7 @@ class Console(App[None]):
         face: Face | None = None,
         board: Callable[[], Sample] | None = None,
         clock: Callable[[], datetime] = datetime.now,
+        root: Path = Path("/"),
     ) -> None:
         # Textual chooses how to leave colours out before it knows our theme, and would turn the
         # terminal's own colours into black on black.
@@ -93,6 +95,7 @@ class Console(App[None]):
         self.face = face or Face()
         self.read_board = board or Board().sample
         self.clock = clock
+        self.root = root
         self.snapshot = Snapshot()
         self.written: Path | None = None
         self._watch = Watch(lab)
@@ -211,6 +214,13 @@ class Console(App[None]):
         """Back to the Lab."""
         while len(self.screen_stack) > 1:
             self.pop_screen()
+
+    def action_power(self) -> None:
+        """Show where watts come from."""
+        from screens.power import PowerScreen  # the first paint does not wait for it
+
+        if not isinstance(self.screen, PowerScreen):
+            self.push_screen(PowerScreen(self.face))
 
     async def action_back(self) -> None:
         """Back to the screen before."""

@@ -173,12 +173,7 @@ def load(path: Path) -> PowerSettings:
         raise SchemaProblem(f"{path}: not valid TOML{_line_of_fault(path)}") from None
     passwords = _take_passwords(raw, path)
     config = convert(raw, PowerConfig, str(path))
-    for index, source in enumerate(config.source):
-        _check(source, passwords[index] is not None, f"{path}: source[{index}]")
-    labels = [source.label for source in config.source]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise SchemaProblem(f"{path}: two sources are called {label}: give each its own name")
+    check(PowerSettings(config, passwords), str(path))
     exposed = any(passwords) and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     warning = f"{path} holds a password that others can read: chmod 600 {path}"
     return PowerSettings(config, passwords, (warning,) if exposed else ())
@@ -214,7 +209,18 @@ def _take_passwords(raw: Any, path: Path) -> tuple[Secret | None, ...]:
     return tuple(passwords)
 
 
-def _check(source: AnySourceConfig, has_password: bool, where: str) -> None:
+def check(settings: PowerSettings, where: str) -> None:
+    """What a schema cannot say; raises SchemaProblem naming `where`, key and remedy."""
+    for index, source in enumerate(settings.config.source):
+        has_password = settings.password_of(index) is not None
+        _check_plug(source, has_password, f"{where}: source[{index}]")
+    labels = [source.label for source in settings.config.source]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise SchemaProblem(f"{where}: two sources are called {label}: give each its own name")
+
+
+def _check_plug(source: AnySourceConfig, has_password: bool, where: str) -> None:
     if has_password and not isinstance(source, PlugConfig):
         raise SchemaProblem(f"{where}.password: only a plug has one")
     # Not by a pattern in the schema: its message would quote a password that stands in the host.

@@ -44,19 +44,31 @@ _AUTOMATIC: dict[str, Callable[[Path], Sequence[Source]]] = {
 }
 
 
+class Origin(NamedTuple):
+    """Who asked for a source. `table`: which `[[source]]` of the file; None: found by itself."""
+
+    kind: str
+    table: int | None = None
+
+
 class Absent(NamedTuple):
-    """A source that is not there, and why."""
+    """A source that is not read, and why. `origin`: None where only `use` names it."""
 
     what: str
     reason: str
+    origin: Origin | None = None
 
 
 @dataclass
 class Discovered:
-    """`sources`: to be read, the one that counts first. `absent`: what was looked for in vain."""
+    """`sources`: to be read, the one that counts first. `absent`: what was looked for in vain.
+
+    `origins`: where each source comes from, by its name.
+    """
 
     sources: list[Source] = field(default_factory=list)
     absent: list[Absent] = field(default_factory=list)
+    origins: dict[str, Origin] = field(default_factory=dict)
 
 
 def discover(root: Path, settings: PowerSettings, model: PowerModel | None = None) -> Discovered:
@@ -66,34 +78,36 @@ def discover(root: Path, settings: PowerSettings, model: PowerModel | None = Non
     profile's, is used where nothing better is there.
     """
     found = Discovered()
-    for what, find in _places(root, settings):
-        _look(found, what, find)
+    for what, origin, find in _places(root, settings):
+        _look(found, what, origin, find)
     if not found.sources:
-        _look(found, "estimate", partial(_last_resort, root, model))
+        _look(found, "estimate", Origin("estimate"), partial(_last_resort, root, model))
     found.sources = _in_order(found, settings.config.use)
     return found
 
 
-def _places(root: Path, settings: PowerSettings) -> Iterator[tuple[str, Find]]:
-    """Where to look: what a person calls it, and how."""
+def _places(root: Path, settings: PowerSettings) -> Iterator[tuple[str, Origin, Find]]:
+    """Where to look: what a person calls it, who asked for it, and how."""
     configs = settings.config.source
     for index, config in enumerate(configs):
-        yield config.label, partial(_configured, config, root, settings.password_of(index))
+        find_this = partial(_configured, config, root, settings.password_of(index))
+        yield config.label, Origin(config.kind, index), find_this
     for kind, find in _AUTOMATIC.items():
         if all(config.kind != kind for config in configs):
-            yield kind, partial(find, root)
+            yield kind, Origin(kind), partial(find, root)
 
 
-def _look(found: Discovered, what: str, find: Find) -> None:
+def _look(found: Discovered, what: str, origin: Origin, find: Find) -> None:
     try:
         for source in find():
             if any(other.facts.name == source.facts.name for other in found.sources):
                 raise SourceError("another source has this name: give one of them a name")
             found.sources.append(source)
+            found.origins[source.facts.name] = origin
     except SourceError as error:
-        found.absent.append(Absent(what, str(error)))
+        found.absent.append(Absent(what, str(error), origin))
     except OSError as error:  # a folder that may not be looked into
-        found.absent.append(Absent(what, (error.strerror or "cannot be read").lower()))
+        found.absent.append(Absent(what, (error.strerror or "cannot be read").lower(), origin))
 
 
 def _in_order(found: Discovered, use: Sequence[str]) -> list[Source]:
@@ -105,6 +119,11 @@ def _in_order(found: Discovered, use: Sequence[str]) -> list[Source]:
         Absent(name, "named in `use`, but there is no such source")
         for name in use
         if name not in by_name and all(absent.what != name for absent in found.absent)
+    ]
+    found.absent += [
+        Absent(name, "left out: `use` does not name it", found.origins.get(name))
+        for name in by_name
+        if name not in use
     ]
     return [by_name[name] for name in use if name in by_name]
 

@@ -115,7 +115,8 @@ def open_console(home: Home, started: list[Home]) -> Callable[..., Console]:
     def make(ascii_only: bool = False, low_bandwidth: bool = False) -> Console:
         face = Face.of(ascii_only, low_bandwidth)
         still_face = Face(face.glyphs, 1e6, face.sparkline)
-        return Console(Lab(home), still_face, board=lambda: BOARD, clock=lambda: NOW)
+        root = home.root.parent / "board"
+        return Console(Lab(home), still_face, board=lambda: BOARD, clock=lambda: NOW, root=root)
 
     return make
 

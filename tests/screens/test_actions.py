@@ -8,6 +8,7 @@ import pytest
 from screens.actions import ACTIONS, Place, at, page
 from screens.app import Console
 from screens.lab import LabScreen
+from screens.power import PowerScreen
 from screens.run import RunScreen
 from screens.runs import RunsScreen
 from screens.widgets.settings_table import SettingsTable
@@ -18,6 +19,7 @@ WORKS_IN = {
     Place.LAB: LabScreen,
     Place.RUNS: RunsScreen,
     Place.RUN: RunScreen,
+    Place.POWER: PowerScreen,
     Place.TABLE: Table,
     Place.SETTINGS: SettingsTable,
 }

@@ -9,7 +9,7 @@ import pytest
 from edgelab.energy import config
 from edgelab.energy.commands import Command
 from edgelab.energy.config import PowerSettings, TasmotaConfig
-from edgelab.energy.discovery import Absent, discover
+from edgelab.energy.discovery import Absent, Origin, discover
 from edgelab.energy.estimate import PowerModel
 from edgelab.energy.secret import Secret
 from edgelab.schema import SchemaProblem
@@ -199,16 +199,18 @@ def test_hardware_is_found_and_its_absence_has_a_reason(tmp_path: Path) -> None:
     found = discover(tmp_path, PowerSettings())
     assert [source.facts.name for source in found.sources] == ["ina226", "rapl"]
     assert found.absent == [
-        Absent("battery", "no battery"),
-        Absent("pmic", "not a Raspberry Pi 5"),
+        Absent("battery", "no battery", Origin("battery")),
+        Absent("pmic", "not a Raspberry Pi 5", Origin("pmic")),
     ]
+    assert found.origins == {"ina226": Origin("hwmon"), "rapl": Origin("rapl")}
 
 
 def test_an_empty_machine_has_only_the_estimate_if_that(tmp_path: Path) -> None:
     boards.cpu_ticks(tmp_path, (0, 0))
     found = discover(tmp_path, PowerSettings())
     assert found.sources == []
-    assert found.absent[-1] == Absent("estimate", "the board's profile has no power model")
+    reason = "the board's profile has no power model"
+    assert found.absent[-1] == Absent("estimate", reason, Origin("estimate"))
     model = PowerModel(idle_watts=1.8, span_watts=2.5)
     (source,) = discover(tmp_path, PowerSettings(), model).sources
     assert (source.facts.method, source.facts.accuracy) == ("estimated", 0.3)
@@ -260,12 +262,23 @@ def test_what_is_named_in_use_but_is_not_there_is_told(tmp_path: Path) -> None:
     assert [absent.what for absent in found.absent].count("rapl") == 1
 
 
+def test_what_use_does_not_name_is_told(tmp_path: Path) -> None:
+    boards.ina226(tmp_path)
+    text = 'use = ["ina226"]\n[[source]]\nkind = "tasmota"\nhost = "a"\n'
+    found = discover(tmp_path, config.load(file(tmp_path, text)))
+    assert [source.facts.name for source in found.sources] == ["ina226"]
+    reason = "left out: `use` does not name it"
+    assert Absent("tasmota", reason, Origin("tasmota", 0)) in found.absent
+
+
 def test_two_sources_never_share_a_name(tmp_path: Path) -> None:
     boards.ina226(tmp_path)
     text = '[[source]]\nkind = "tasmota"\nname = "ina226"\nhost = "a"\n'
     found = discover(tmp_path, config.load(file(tmp_path, text)))
     assert [source.facts.detail for source in found.sources] == ["tasmota at a:80"]
-    assert Absent("hwmon", "another source has this name: give one of them a name") in found.absent
+    reason = "another source has this name: give one of them a name"
+    assert Absent("hwmon", reason, Origin("hwmon")) in found.absent
+    assert found.origins["ina226"] == Origin("tasmota", 0)
 
 
 def test_one_name_for_two_chips_is_told(tmp_path: Path) -> None:
