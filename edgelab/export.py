@@ -75,9 +75,17 @@ def sources_csv(entries: Iterable[Entry]) -> str:
 
 
 def write_csv(path: Path, text: str) -> None:
-    """Write the file whole or not at all; raises Problem naming it."""
+    """Write the file whole or not at all; raises Problem naming it.
+
+    A link is followed, and what is no ordinary file (a device, a pipe) is written to, not replaced.
+    """
+    target = path.resolve()
+    data = text.encode()
     try:
-        replace_file(path, text.encode())
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)
+        else:
+            replace_file(target, data, shared=True)
     except OSError as error:
         raise Problem(f"{path}: cannot be written ({error.strerror})") from None
 
@@ -99,12 +107,11 @@ def _csv(header: Iterable[str], rows: Iterable[Iterable[Value]]) -> str:
 
 
 def _cell(value: Value) -> Value:
-    value = neutral(value)
     # A NUL ends the cell for many readers, and no reader needs it. A lone surrogate (a file name
-    # that is not UTF-8) cannot be written as UTF-8.
+    # that is not UTF-8) cannot be written as UTF-8. Both go first: a formula may hide behind them.
     if isinstance(value, str):
-        return value.replace("\0", "").encode(errors="replace").decode()
-    return value
+        value = value.replace("\0", "").encode(errors="replace").decode()
+    return neutral(value)
 
 
 def _source_row(entry: Entry) -> list[Value]:

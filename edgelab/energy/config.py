@@ -16,7 +16,7 @@ from edgelab.durable import replace_file
 from edgelab.energy.estimate import PowerModel
 from edgelab.energy.secret import Secret
 from edgelab.records import Scope
-from edgelab.schema import SchemaProblem, convert
+from edgelab.schema import UNREADABLE, SchemaProblem, convert
 
 FILE_NAME = "power.toml"
 """In `$EDGELAB_HOME`."""
@@ -168,7 +168,7 @@ def load(path: Path) -> PowerSettings:
         return PowerSettings()
     except OSError as error:
         raise SchemaProblem(f"{path}: cannot be read ({error.strerror})") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (*UNREADABLE, ValueError):
         # The parser's message may quote the line, and the line may hold a password.
         raise SchemaProblem(f"{path}: not valid TOML{_line_of_fault(path)}") from None
     passwords = _take_passwords(raw, path)
@@ -237,6 +237,8 @@ def _line_of_fault(path: Path) -> str:
     except tomllib.TOMLDecodeError as error:
         place = re.search(r"\(at (line \d+, column \d+|end of document)\)", str(error))
         return f" ({place[1]})" if place else ""
+    except RecursionError:
+        return " (nested too deep)"
     return " (not UTF-8)"
 
 
