@@ -161,6 +161,7 @@ class Comparison:
     def _runner(self) -> Pass:
         folder = RunFolder(self.home.runs / secrets.token_hex(4))
         shutil.copytree(self.folder.path, folder.path)
+        folder.write_spec(replace(self.folder.read_spec(), id=folder.id))
         answer = run_program("runner_pass", folder.path, "fp32", home=self.home.root)
         return _of_journals(folder, answer)
 
