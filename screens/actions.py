@@ -47,7 +47,11 @@ class Action:
 
     def binding(self) -> Binding:
         """The key as Textual wants it."""
-        return Binding(self.key, self.id, self.title, show=self.footer)
+        # Keys come in bursts over a slow line: what is typed after the filter's key must find the
+        # filter in focus, so that key is taken before the next one is handed on.
+        return Binding(
+            self.key, self.id, self.title, show=self.footer, priority=self.id == "filter"
+        )
 
 
 def _at(
@@ -86,16 +90,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("space", "play", "play", "Play the run back, or pause", Place.RUN),
     *_at(
         Place.RUN,
-        ("left", "seek(-1)", "back", "Go back a fiftieth of the run"),
-        ("right", "seek(1)", "on", "Go on a fiftieth of the run"),
-        ("home", "seek_start", "start", "Go to the start of the run"),
-        ("end", "seek_end", "end", "Go to the end of the run"),
-        footer=False,
+        ("left", "seek(-1)", "seek", "Go back a fiftieth of the run"),
+        ("right", "seek(1)", "seek", "Go on a fiftieth of the run"),
+        ("minus", "slower", "speed", "Play at half the speed (down to x0.5)"),
+        ("plus,equals_sign", "faster", "speed", "Play at twice the speed (up to x16)"),
     ),
     *_at(
         Place.RUN,
-        ("minus", "slower", "slower", "Play at half the speed (down to x0.5)"),
-        ("plus,equals_sign", "faster", "faster", "Play at twice the speed (up to x16)"),
+        ("home", "seek_start", "start", "Go to the start of the run"),
+        ("end", "seek_end", "end", "Go to the end of the run"),
         footer=False,
     ),
     *_at(
@@ -159,7 +162,7 @@ ACTIONS: tuple[Action, ...] = (
     *_at(
         Place.EVERYWHERE,
         ("l", "lab", "lab", "Back to the Lab"),
-        ("escape", "back", "back", "Back to the screen before"),
+        ("escape", "back", "back", "Take the filter off; then back to the screen before"),
         ("w", "power", "power", "Show where watts come from, and set it up"),
         ("y", "copy", "copy", "Copy the selected row to the clipboard, also over SSH"),
         ("Y", "copy_path", "copy path", "Copy the path of the CSV file written last"),
@@ -176,9 +179,19 @@ ACTIONS: tuple[Action, ...] = (
 )  # fmt: skip
 
 
+_FIRST_IN_FOOTER = {Place.RUNS: ("choose", "back"), Place.RUN: ("back",)}
+"""Keys of tables and of the whole app without which one would not find in or out."""
+
+
 def at(place: Place) -> Iterator[Action]:
     """The actions of a place, in the order of importance."""
     return (action for action in ACTIONS if action.place is place)
+
+
+def footer(place: Place) -> list[Action]:
+    """The keys that the last line of a screen names, the most important first."""
+    shared = [action for action in ACTIONS if action.id in _FIRST_IN_FOOTER.get(place, ())]
+    return [*shared, *(action for action in at(place) if action.footer)]
 
 
 def bindings(place: Place) -> list[BindingType]:

@@ -223,13 +223,16 @@ class Console(App[None]):
             self.push_screen(PowerScreen(self.face))
 
     async def action_back(self) -> None:
-        """Back to the screen before."""
-        if len(self.screen_stack) > 1:
+        """Take the filter off, where there is one; else back to the screen before."""
+        if isinstance(self.focused, Table) and self.focused.filter:
+            self.focused.show_only("")
+        elif len(self.screen_stack) > 1:
             self.pop_screen()
 
     def action_help(self) -> None:
         """Show all keys."""
-        self.push_screen(HelpScreen(self.face))
+        place = self.screen.place if isinstance(self.screen, ConsoleScreen) else Place.LAB
+        self.push_screen(HelpScreen(self.face, place))
 
     @work(group="palette")
     async def action_palette(self) -> None:
@@ -284,7 +287,11 @@ class Console(App[None]):
             return
         if choice is Leaving.STOP:
             await self.stop_run(self.lab.folder(current.spec.id)).wait()
-        self.exit()
+        on = self.snapshot.current
+        if choice is Leaving.DETACH and on is not None:
+            self.exit(message=f"run #{on.spec.number} goes on: edgelab watch {on.spec.id}")
+        else:
+            self.exit()
 
 
 def run_console(lab: Lab, ascii_only: bool, low_bandwidth: bool) -> None:

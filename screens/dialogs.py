@@ -59,7 +59,7 @@ class Leave(ModalScreen[Leaving]):
 
     CSS_PATH = "dialogs.tcss"
     BINDINGS: ClassVar = [
-        Binding("d,q", "answer('detach')", "detach"),
+        Binding("d,q,enter", "answer('detach')", "detach"),
         Binding("s", "answer('stop')", "stop"),
         Binding("escape,n", "answer('stay')", "stay"),
     ]
@@ -75,9 +75,9 @@ class Leave(ModalScreen[Leaving]):
             yield words(self._face, f"Run #{self._run.spec.number} is on.", "question")
             yield words(
                 self._face,
-                "d    detach: the run goes on; edgelab finds it again\n"
-                "s    stop the run, then leave; what it measured is kept\n"
-                "esc  stay",
+                "d, enter  detach: the run goes on and is found again\n"
+                "s         stop the run, then leave; its figures are kept\n"
+                "esc       stay",
                 "answers",
             )
 

@@ -92,11 +92,14 @@ def flow(cells: Iterable[Line], width: int) -> list[Line]:
 
 
 def bar(share: float, width: int, glyphs: Glyphs, tone: Tone = "accent") -> Line:
-    """A horizontal bar, `share` from 0 to 1, drawn to an eighth of a cell where that exists."""
+    """A horizontal bar, `share` from 0 to 1, drawn to an eighth of a cell where that exists.
+
+    The least share above 0 is seen.
+    """
     filled = max(0.0, min(1.0, share)) * max(0, width)
-    whole = int(filled)
-    eighth = int((filled - whole) * (len(glyphs.eighths) + 1)) if glyphs.eighths else 0
-    head = glyphs.eighths[eighth - 1] if eighth else ""
+    steps = len(glyphs.eighths) + 1
+    whole, part = divmod(max(int(filled * steps), filled > 0), steps)
+    head = glyphs.eighths[part - 1] if part else ""
     return (
         Ink(glyphs.full * whole + head, tone),
         Ink(glyphs.empty * max(0, width - whole - len(head)), "label"),

@@ -105,11 +105,9 @@ class LabScreen(ConsoleScreen):
         """Begin at rest; what is slow comes after the first paint."""
         self.set_class(True, "-tab-setup")
         self.call_after_refresh(self._begin)
-        # The first reading is of our own start; the next one is of the board.
-        self.set_timer(_SETTLED_S, self.rest)
 
     def _begin(self) -> None:
-        self.rest()
+        self._settle()
         self._models = self.catalogue.models()
         self.datasets.show(self.catalogue.datasets())
         self._show_models()
@@ -124,15 +122,17 @@ class LabScreen(ConsoleScreen):
         if self.live is not None and not self.live.folder.path.exists():
             self.live = None
             self.panels.follow(None)
-        current = snapshot.current
-        if current is not None and self._is_free_for(current):
-            self.open(current)
+        run = self._run_to_show(snapshot)
+        if run is not None and (self.live is None or self.live.folder.id != run.spec.id):
+            self.open(run)
         self._show_results()
         self._show_models()
 
-    def _is_free_for(self, run: RunRecord) -> bool:
-        """True where no other run is being watched, nor this one already."""
-        return self.live is None or (not self._is_on and self.live.folder.id != run.spec.id)
+    def _run_to_show(self, snapshot: Snapshot) -> RunRecord | None:
+        """The run that is on; else the newest that is over."""
+        runs = (*snapshot.active[:1], *snapshot.over)
+        folder = self.console.lab.folder
+        return next((run for run in runs if folder(run.spec.id).path.exists()), None)
 
     @work(thread=True, exclusive=True, group="open")
     def open(self, run: RunRecord) -> None:
@@ -149,8 +149,9 @@ class LabScreen(ConsoleScreen):
     def _watch(self, event: Opened) -> None:
         self.live = event.live
         self._passes_over = 0
-        self.action_tab("live")
-        self.move(True)
+        if self._is_on:
+            self.action_tab("live")
+            self.move(True)
         self._draw()
 
     def tick(self) -> None:
@@ -168,6 +169,7 @@ class LabScreen(ConsoleScreen):
             self._show_results()
         if run.outcome.over:
             self.move(False)
+            self._settle()
             self.console.look()
 
     def on_screen_resume(self) -> None:
@@ -182,13 +184,18 @@ class LabScreen(ConsoleScreen):
 
     def rest(self) -> None:
         """Read the board once, at most once a second, while no run is being watched."""
-        now = self.console.clock()
-        if self._is_on or (now - self._rested_at).total_seconds() < _REST_S:
+        if self._is_on:
             return
-        self._rested_at = now
-        self._reading = self.console.read_board()
+        now = self.console.clock()
+        if self._reading is None or (now - self._rested_at).total_seconds() >= _REST_S:
+            self._rested_at, self._reading = now, self.console.read_board()
         self.panels.board_pane.follow(None)
-        self.panels.board_pane.rest(self._reading, now)
+        self.panels.board_pane.rest(self._reading, self._rested_at)
+
+    def _settle(self) -> None:
+        """Rest now, and again soon: the first reading is still of what went on before."""
+        self.rest()
+        self.set_timer(_SETTLED_S, self.rest)
 
     @property
     def _is_on(self) -> bool:

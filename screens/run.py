@@ -177,10 +177,14 @@ class RunScreen(ConsoleScreen):
         at = self._threshold
         items = [record for record in self.source.records if isinstance(record, Item)]
         rows = worst_first(items, at)
+        self.query_one("#items", Table).show(rows)
+        self._name_items()
+
+    def _name_items(self) -> None:
         table = self.query_one("#items", Table)
-        threshold = self.record.spec.settings.thresholds[at]
-        table.title(f"Items · worst first · at threshold {threshold:g}")
-        table.show(rows)
+        threshold = self.record.spec.settings.thresholds[self._threshold]
+        order = table.order_words or "worst first"
+        table.title(f"Items · {order} · at threshold {threshold:g}")
 
     # Keys --------------------------------------------------------------------------------------
 
@@ -258,11 +262,13 @@ class RunScreen(ConsoleScreen):
         """Sort the open table by its next column."""
         if (table := self._open_table()) is not None:
             table.sort_next()
+            self._name_items()
 
     def action_reverse(self) -> None:
         """Turn the order of the open table round."""
         if (table := self._open_table()) is not None:
             table.reverse()
+            self._name_items()
 
     def action_export(self) -> None:
         """Write one row an image."""

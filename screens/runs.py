@@ -108,8 +108,9 @@ class RunsScreen(ConsoleScreen):
                 self.console.delete(folders)
 
         question = f"Delete {count(len(chosen), 'run')}: {numbers}{more}?"
+        them = "it" if len(chosen) == 1 else "them"
         self.app.push_screen(
-            Ask(self.face, question, "All that was recorded of it is lost."), delete
+            Ask(self.face, question, f"All that was recorded of {them} is lost."), delete
         )
 
     def action_stop(self) -> None:

@@ -12,7 +12,7 @@ from edgelab.statistics import samples_needed
 from screens.ink import Ink, Line, count, label, sparkline, width_of, wrap
 from screens.widgets.projection_pane import ProjectionPane
 
-_PERCENTILE = len("p95 needs 130 ")
+_PERCENTILE = len("p95 130+ img  ")
 _STAGE_NAMES = (
     ("mean decode", "preprocess", "infer", "postprocess"),
     ("mean decode", "pre", "infer", "post"),
@@ -80,12 +80,12 @@ def _stages(state: PassState | None, width: int) -> list[Line]:
 
 
 def _percentile(state: PassState | None, share: float) -> str:
-    """The percentile, or how many images it still takes to know it."""
+    """The percentile, or how many images it takes to know it."""
     if state is None:
         return f"{words.UNKNOWN} ms"
     value = state.tally.latency.at(share)
     if value is None:
-        return f"needs {samples_needed(share)}"
+        return f"{samples_needed(share)}+ img"
     return f"{words.milliseconds(value)} ms"
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 
-from screens.actions import Action, Place, at
+from screens.actions import Action, Place, footer
 from screens.face import Face
 from screens.ink import BLANK, Ink, Line, label, line, spread, strong, width_of
 from screens.widgets.pane import Pane
@@ -33,24 +34,21 @@ class StatusLine(Pane):
 class KeyLine(Pane):
     """The last line: the keys that matter here, as many as fit; help and quit always."""
 
-    def __init__(self, face: Face, *places: Place) -> None:
+    def __init__(self, face: Face, place: Place) -> None:
         super().__init__(face)
-        own = [a for place in places for a in at(place) if a.footer]
-        self._own = list({action.key: action for action in own}.values())
-        self._always = [action for action in at(Place.EVERYWHERE) if action.footer]
+        self._own = list(_keys(footer(place)))
+        self._always = [ink for key in _keys(footer(Place.EVERYWHERE)) for ink in key]
 
     def draw(self) -> list[Line]:
         """One line."""
         width = self.content_size.width
-        always = [ink for action in self._always for ink in _key(action)]
-        room = width - width_of(always) - 1
+        room = width - width_of(self._always) - 1
         shown: list[Ink] = []
-        for action in self._own:
-            inks = _key(action)
+        for inks in self._own:
             if width_of(shown) + width_of(inks) > room:
                 break
             shown += inks
-        return [spread(shown, always, width)]
+        return [spread(shown, self._always, width)]
 
 
 class TabLine(Pane):
@@ -84,5 +82,8 @@ class TabLine(Pane):
         return [line(*inks) if inks else BLANK]
 
 
-def _key(action: Action) -> tuple[Ink, ...]:
-    return (Ink(f" {action.key_name}", "accent"), Ink(f" {action.title} "))
+def _keys(actions: Iterable[Action]) -> Iterable[Line]:
+    """Neighbours of one name, like slower and faster, share it."""
+    for title, same in groupby(actions, key=lambda action: action.title):
+        names = "/".join(action.key_name for action in same)
+        yield (Ink(f" {names}", "accent"), Ink(f" {title} "))

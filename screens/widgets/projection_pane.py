@@ -13,6 +13,7 @@ _TONES: dict[Outcome, Tone] = {
     Outcome.RUNNING: "accent",
     Outcome.FINISHED: "good",
     Outcome.STOPPED: "warn",
+    Outcome.NOT_RUN: "label",
 }
 
 

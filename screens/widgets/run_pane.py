@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgelab import words
 from edgelab.projection import RunProjection
 from edgelab.records import Item, Outcome
-from screens.ink import BLANK, Ink, Line, bar, flow, label, spread, strong, width_of, wrap
+from screens.ink import BLANK, Ink, Line, Tone, bar, flow, label, spread, strong, width_of, wrap
 from screens.widgets.projection_pane import ProjectionPane, outcome_tone
 
 
@@ -24,7 +24,7 @@ class RunPane(ProjectionPane):
         return [BLANK, *wrap(self.hint, self.content_size.width, "strong")]
 
     def lines(self, run: RunProjection) -> list[Line]:
-        """Names, step, bar, times; then the latest image, or the reason of a bad end."""
+        """Names, step, bar, times; then the latest image, or how the run ended."""
         width, height = self.content_size
         settings = run.spec.settings
         what = words.plain(f"{settings.model} on {settings.dataset}", max(20, width - 12))
@@ -35,9 +35,11 @@ class RunPane(ProjectionPane):
             self._time_line(run, width),
             BLANK,
         ]
-        if run.outcome.over and run.outcome is not Outcome.FINISHED:
-            return [*head, *self._reason(run, width, height - len(head))]
-        return [*head, *_latest(run, width), *_notes(run, width)]
+        if not run.outcome.over:
+            return [*head, *_latest(run, width), *_notes(run, width)]
+        if run.outcome is not Outcome.FINISHED:
+            head += [*self._reason(run, width, height - len(head)), BLANK]
+        return [*head, *_validity(run, width), *_notes(run, width)]
 
     def _step_line(self, run: RunProjection, width: int) -> Line:
         state = Ink(run.outcome.value, outcome_tone(run.outcome))
@@ -107,6 +109,18 @@ def _counts(run: RunProjection, item: Item, width: int) -> list[Line]:
     for threshold, counts in zip(run.spec.settings.thresholds, item.counts, strict=False):
         cells.append((strong(str(sum(counts.values()))), label(f" at {threshold:g}  ")))
     return flow(cells, width)
+
+
+def _validity(run: RunProjection, width: int) -> list[Line]:
+    """What the figures of a run that is over are worth: the board, and what really ran."""
+    verdict = run.conditions(*run.passes.values()).verdict
+    lines = wrap(f"conditions: {verdict}", width, "good" if verdict == "clean" else "warn", 4)
+    for precision, state in run.passes.items():
+        ran_as = state.facts.executed.words if state.facts else ""
+        if ran_as not in ("", f"100% {precision.value}"):
+            tone: Tone = "label" if precision.value in ran_as else "warn"
+            lines += wrap(f"{precision.value} ran as {ran_as}", width, tone, 2)
+    return lines
 
 
 def _notes(run: RunProjection, width: int) -> list[Line]:

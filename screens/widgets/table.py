@@ -149,6 +149,15 @@ class Table(Drawn, Generic[R], can_focus=True):
         if self.order is not None:
             self.sort(self.order[0], not self.order[1])
 
+    @property
+    def order_words(self) -> str:
+        """By which column the rows are ordered; empty: as they came."""
+        if self.order is None:
+            return ""
+        column, descending = self.order
+        glyphs = self.face.glyphs
+        return f"by {self.columns[column].title} {glyphs.falling if descending else glyphs.rising}"
+
     def toggle_mark(self) -> None:
         """Mark the row under the cursor, or take its mark off, and go to the next."""
         if self.row is None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from edgelab import catalogue, lab, presets, results
@@ -137,3 +139,12 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
     for key in keys:
         await pilot.press(key)
         await settle(pilot)
+
+
+async def burst(pilot: Pilot[None], text: str) -> None:
+    """Type letters that all arrive before the first is handled, as over a slow line."""
+    for letter in text:
+        key = events.Key(_character_to_key(letter), letter)
+        key.set_sender(pilot.app)
+        pilot.app.post_message(key)
+    await settle(pilot)

@@ -57,5 +57,6 @@ def test_same_key_same_word() -> None:
         if action.footer:
             footer.setdefault(action.key, set()).add(action.title)
     assert {key: names for key, names in footer.items() if len(names) > 1} == {
-        "space": {"mark", "play"}
+        "space": {"mark", "play"},
+        "plus,equals_sign": {"speed", "add"},
     }

@@ -49,6 +49,12 @@ def test_a_bar_shows_its_share() -> None:
     assert bar(1.0, 4, UNICODE)[0].text == "████"
 
 
+def test_the_least_share_is_seen() -> None:
+    assert bar(0.01, 10, ASCII)[0].text == "#"
+    assert bar(0.001, 10, UNICODE)[0].text == "▏"
+    assert bar(0.0, 10, ASCII)[0].text == bar(0.0, 10, UNICODE)[0].text == ""
+
+
 def test_a_sparkline_begins_at_nought() -> None:
     assert sparkline([4.0, 8.0], 1, UNICODE) == ["▄█"]
     assert sparkline([2.0, 8.0], 2, UNICODE) == [" █", "▄█"]

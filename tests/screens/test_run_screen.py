@@ -129,6 +129,43 @@ async def test_items_stand_worst_first(open_console: Opener, record: Recorder) -
         assert [row.error for row in table.rows] != before, "errors at the next threshold"
 
 
+async def test_the_items_title_follows_the_order(open_console: Opener, record: Recorder) -> None:
+    record(1, images=12).complete()
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        screen = await opened(console, pilot)
+        table = screen.query_one("#items", Table)
+        await press(pilot, "3")
+        assert table.border_title == "Items · worst first · at threshold 0.5"
+        await press(pilot, "o")
+        assert table.border_title == "Items · by image ▲ · at threshold 0.5"
+        await press(pilot, "O", "n")
+        assert table.border_title == "Items · by image ▼ · at threshold 0.7"
+
+
+async def test_a_run_that_is_over_says_what_its_figures_are_worth(
+    open_console: Opener, record: Recorder
+) -> None:
+    run = record(1, full_precision_only=True).queue().begin()
+    for precision in Precision:
+        run.start_pass(precision).measure(precision, 0, 80)
+        if precision is not Precision.INT8:
+            run.end_pass(precision)
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        screen = await opened(console, pilot)
+        assert "ran as" not in panels_text(screen)
+        assert "conditions" not in panels_text(screen), "not while it runs"
+        run.end_pass(Precision.INT8).end()
+        screen.tick()
+        await settle(pilot)
+        shown = panels_text(screen)
+        assert "conditions: throttled" in shown
+        assert "fp16 ran as 100% fp32" in shown
+        assert "int8 ran as 100% fp32" in shown
+        assert "fp32 ran as" not in shown
+
+
 async def test_arrows_seek_while_items_are_open(open_console: Opener, record: Recorder) -> None:
     record(1, images=12).complete()
     console = open_console()

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from typing import Any
+
+from textual.screen import Screen
+from textual.widgets import Static
 
 from edgelab.home import Home
 from edgelab.records import Outcome
@@ -11,7 +15,7 @@ from screens.dialogs import Ask
 from screens.lab import LabScreen
 from screens.run import RunScreen
 from screens.runs import RunsScreen
-from tests.screens.conftest import press, settle
+from tests.screens.conftest import burst, press, settle
 from tests.screens.recorded_run import RecordedRun
 
 Opener = Callable[..., Console]
@@ -26,6 +30,10 @@ def runs_of(console: Console) -> RunsScreen:
 
 def numbers(console: Console) -> list[int]:
     return [row.spec.number for row in runs_of(console).table.rows]
+
+
+def said(screen: Screen[Any]) -> str:
+    return " ".join(str(each.content) for each in screen.query(Static))
 
 
 def some_runs(record: Recorder) -> None:
@@ -69,6 +77,32 @@ async def test_filter(open_console: Opener, record: Recorder) -> None:
         assert numbers(console) == [3, 2, 1]
 
 
+async def test_no_letter_is_lost_when_keys_come_in_a_burst(
+    open_console: Opener, record: Recorder
+) -> None:
+    some_runs(record)
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        await press(pilot, "a")
+        await burst(pilot, "/stopped/")
+        assert runs_of(console).table.filter == "stopped/"
+        assert runs_of(console).table.order is None, "no letter was taken for a key"
+
+
+async def test_esc_takes_the_filter_off_before_it_leaves(
+    open_console: Opener, record: Recorder
+) -> None:
+    some_runs(record)
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        await press(pilot, "a", "slash", *"fail", "enter", "escape")
+        assert numbers(console) == [3, 2, 1]
+        await press(pilot, "escape")
+        assert isinstance(console.screen, LabScreen)
+
+
 async def test_sort(open_console: Opener, record: Recorder) -> None:
     some_runs(record)
     console = open_console()
@@ -93,6 +127,11 @@ async def test_delete_asks_and_takes_the_marked(
         assert isinstance(console.screen, Ask)
         await press(pilot, "escape")
         assert len(list(home.runs.iterdir())) == 3
+        await press(pilot, "d")
+        assert "recorded of them is lost" in said(console.screen)
+        await press(pilot, "n", "u", "d")
+        assert "recorded of it is lost" in said(console.screen)
+        await press(pilot, "n", "home", "space", "space")
         await press(pilot, "d", "y")
         assert numbers(console) == [1]
         assert len(list(home.runs.iterdir())) == 1
