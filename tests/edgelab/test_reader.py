@@ -138,3 +138,18 @@ def test_an_error_item_counts_as_error_and_nothing_else(home: Home) -> None:
     summary = live.projection.record().passes[0]
     assert (summary.images, summary.errors) == (3, 1)
     assert summary.rows[0].gt_count == 9
+
+
+def test_a_jump_of_the_wall_clock_in_mid_run_changes_no_figure(home: Home) -> None:
+    import msgspec
+
+    journals = life_of(ITEMS)
+    *before, ended = journals["life"]
+    jumped = msgspec.structs.replace(ended, wall=0.0)  # a board without a clock battery
+    plain = LiveRun(write_run(home, make_spec(1), journals))
+    odd = LiveRun(write_run(home, make_spec(2), {**journals, "life": [*before, jumped]}))
+    for run in (plain, odd):
+        run.advance()
+    first, second = plain.projection.record(), odd.projection.record()
+    assert second.ended == 0.0
+    assert msgspec.structs.replace(second, spec=first.spec, ended=first.ended) == first
