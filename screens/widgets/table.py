@@ -391,6 +391,8 @@ class Table(Drawn, Generic[R], can_focus=True):
 
     def _shown(self) -> list[int]:
         """The pinned columns, then those from the first column on that fit."""
+        if not self._widths:
+            return []  # drawn before it was measured, as may happen when it is unfolded
         candidates = [*range(self._pinned), *range(self._first_column, len(self.columns))]
         room = self.content_size.width - self._gutter
         shown: list[int] = []

@@ -158,3 +158,15 @@ def test_order_is_a_stable_permutation(rows: list[Row], descending: bool) -> Non
     assert all(row[1] is None for row in ordered[len(known) :])
     for name in "abc":
         assert [r for r in ordered if r[1] == name] == [r for r in rows if r[1] == name]
+
+
+async def test_a_table_that_is_drawn_before_it_was_measured_is_empty_and_no_crash() -> None:
+    """Seen under load: a pane that is unfolded can be drawn before its first layout."""
+    async with Host(ABC).run_test(size=(30, 10)) as pilot:
+        assert isinstance(pilot.app, Host)
+        late: Table[Row] = Table(COLUMNS, lambda row: row[0], Face(), "Late")
+        late.display = False
+        await pilot.app.mount(late)
+        late.show(ABC)
+        for y in range(3):
+            assert late.render_line(y).text.strip() in ("", "›")

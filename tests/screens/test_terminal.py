@@ -60,8 +60,16 @@ class Terminal:
             left = deadline - time.monotonic()
             assert left > 0, f"{pattern!r} did not come, but {self.received[-2000:]!r}"
             if select.select([self._master], [], [], left)[0]:
-                self.received += os.read(self._master, 65536)
+                self.received += self._read_or_explain()
         return found
+
+    def _read_or_explain(self) -> bytes:
+        """What the console sent; one that died says why in its last words."""
+        try:
+            return os.read(self._master, 65536)
+        except OSError:
+            words = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", self.received[-6000:]).decode()
+            pytest.fail(f"the console ended: {words}")
 
     def type(self, text: str) -> None:
         """Press keys."""
