@@ -52,6 +52,8 @@ class Watch:
         self._lab = lab
         self._seen: _Stamp | None = None
         self._head: RunFolder | None = None
+        self._over: tuple[RunRecord, ...] = ()
+        self._over_stamp: tuple[int, int] | None = None
 
     def moved(self) -> bool:
         """True when queue, index or the first run in line changed; also at the first call."""
@@ -62,12 +64,23 @@ class Watch:
 
     def read(self) -> Snapshot:
         """Read the lab. Takes a while with many runs: call it from a worker."""
-        over = tuple(self._lab.store.all())
+        over = self._all_over()
         known = {record.spec.id for record in over}
         folders = [folder for folder in self._lab.active() if folder.id not in known]
         active = [_so_far(folder) for folder in folders]
         self._head = folders[0] if folders else None
         return Snapshot(over, tuple(record for record in active if record is not None))
+
+    def _all_over(self) -> tuple[RunRecord, ...]:
+        """The runs that are over: read again only when the index changed, not the queue.
+
+        A second set of all records beside the first is what a console of many runs cannot afford.
+        """
+        stamp = self._lab.store.stamp()
+        if stamp != self._over_stamp:
+            self._over = tuple(self._lab.store.all())
+            self._over_stamp = stamp
+        return self._over
 
 
 def _so_far(folder: RunFolder) -> RunRecord | None:
