@@ -97,8 +97,18 @@ class JournalReader(Generic[R]):
 
     def poll(self) -> list[R]:
         """The records completed since the last call, in order; headers are checked and left out."""
-        records: list[R] = []
-        for line in self._new_lines():
+        return list(self.follow(self.size()))
+
+    def size(self) -> int:
+        """Bytes of the file now; 0 where there is none yet."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def follow(self, end: int) -> Iterator[R]:
+        """The same one by one, up to the byte `end`. Read it to its end before the next call."""
+        for line in self._new_lines(end):
             try:
                 record = self._decoder.decode(line)
             except UNREADABLE:
@@ -107,20 +117,18 @@ class JournalReader(Generic[R]):
             if isinstance(record, Header):
                 self._check(record)
             else:
-                records.append(record)
-        return records
+                yield record
 
-    def _new_lines(self) -> Iterator[bytes]:
+    def _new_lines(self, end: int) -> Iterator[bytes]:
         try:
             file = self.path.open("rb")
         except FileNotFoundError:
             return
         with file:
-            size = os.fstat(file.fileno()).st_size
-            if size < self._offset:  # a torn tail was cut off
-                self._offset, self._tail = size, []
+            if end < self._offset:  # a torn tail was cut off
+                self._offset, self._tail = end, []
             file.seek(self._offset)
-            while block := file.read(_BLOCK):
+            while block := file.read(min(_BLOCK, end - self._offset)):
                 self._offset += len(block)
                 *lines, rest = block.split(b"\n")
                 if lines:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import time
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from edgelab.journal import JournalReader
@@ -31,8 +32,18 @@ class RunReader:
 
     def poll(self) -> list[Record]:
         """The records that were completed since the last call."""
-        batches = [journal.poll() for journal in self._journals]
-        return sorted((r for batch in reversed(batches) for r in batch), key=_time_of)
+        return sorted(self.stream(), key=_time_of)
+
+    def stream(self) -> Iterator[Record]:
+        """The same one by one: a long run is never in memory as a whole. Read it to its end.
+
+        In the order of time but for power readings, which a slow source may deliver late.
+        """
+        # The sizes are taken in the order above, before anything is read.
+        ends = [journal.size() for journal in self._journals]
+        parts = [journal.follow(end) for journal, end in zip(self._journals, ends, strict=True)]
+        # Of equal times, the cause comes first.
+        return heapq.merge(*reversed(parts), key=_time_of)
 
     @property
     def damaged(self) -> int:
@@ -60,11 +71,12 @@ class LiveRun:
 
     def advance(self) -> bool:
         """Take in all that was written since the last call."""
-        records = self._reader.poll()
-        for record in records:
+        changed = False
+        for record in self._reader.stream():
             self.projection.apply(record)
+            changed = True
         self.projection.damaged_lines = self._reader.damaged
-        return bool(records)
+        return changed
 
 
 class Replay:

@@ -247,7 +247,7 @@ def _fields(values: dict[str, Any]) -> list[str]:
 
 
 def _toml(value: Any) -> str:
-    """A value as TOML, of which JSON's strings, numbers and arrays are a part."""
+    """A value as TOML: JSON's strings, numbers and arrays, but for a bare DEL in a string."""
     if isinstance(value, dict):
         return f"{{ {', '.join(_fields(value))} }}"
-    return msgspec.json.encode(value).decode()
+    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
