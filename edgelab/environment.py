@@ -6,7 +6,6 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 import edgelab
@@ -90,6 +89,9 @@ def _policies(root: Path, name: str) -> str:
 
 
 def _version(distribution: str) -> str:
+    # Only runs and the doctor ask: the console has no room for the 3 MB that this brings in.
+    from importlib import metadata
+
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
