@@ -347,13 +347,15 @@ def test_a_run_without_power_and_gate_waits_for_nothing(
     assert not [r for r in RunReader(waiting).poll() if isinstance(r, Waiting)]
 
 
-def test_a_governor_that_cannot_be_set_is_a_warning(home: Home, steps: Steps) -> None:
+def test_a_governor_that_cannot_be_set_is_a_warning(
+    home: Home, steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Never this machine's own clocks: a test run as root would change them.
+    monkeypatch.setattr("edgelab.telemetry.sensors.policies", lambda _: [])
     spec = msgspec.structs.replace(make_spec(1), governor="performance")
     write_run(home, spec, {}, waiting=True)
     steps("finish")
     drain(home, Flag())
     record = Lab(home).runs()[0]
     assert record.outcome is Outcome.FINISHED
-    assert any("governor" in warning for warning in record.warnings) or list(
-        Path("/sys/devices/system/cpu/cpufreq").glob("policy*")
-    )
+    assert any("no cpufreq policy" in warning for warning in record.warnings)
