@@ -1,0 +1,153 @@
+"""Tiny checkpoints of real vision-language architectures, built and saved as the hub has them.
+
+Seeded and untrained: each has the configuration, processor and tokenizer of its family, in the
+current file layout, with hidden sizes of a few dozen. Importing this module needs transformers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import (
+    PaliGemmaConfig,
+    PaliGemmaForConditionalGeneration,
+    PaliGemmaProcessor,
+    PreTrainedTokenizerFast,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
+    Qwen2VLImageProcessor,
+    Qwen2VLProcessor,
+    SiglipImageProcessor,
+)
+
+PALIGEMMA_SIZE = 28
+"""px, a side; four image tokens."""
+
+QWEN2_VL_CHAT = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% else %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def byte_tokenizer(special: dict[str, str], others: tuple[str, ...] = ()) -> Any:
+    """A byte-level BPE tokenizer without merges: a token a byte, then the special ones.
+
+    `special`: by role (`bos_token`, ...); `others`: special tokens without a role.
+    """
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({each: i for i, each in enumerate(alphabet)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
+    fast.add_special_tokens({"additional_special_tokens": list(others)})
+    return fast
+
+
+def build_paligemma(folder: Path, *, generation: int = 1) -> Path:
+    """A PaliGemma (`generation` 1: on Gemma, 2: on Gemma 2) of two layers a part."""
+    tokenizer = byte_tokenizer(
+        {"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>", "unk_token": "<unk>"}
+    )
+    images = SiglipImageProcessor(
+        size={"height": PALIGEMMA_SIZE, "width": PALIGEMMA_SIZE},
+        image_mean=[0.5] * 3,
+        image_std=[0.5] * 3,
+    )
+    images.image_seq_length = (PALIGEMMA_SIZE // 14) ** 2
+    processor = PaliGemmaProcessor(images, tokenizer)
+    text: dict[str, Any] = {
+        "model_type": "gemma" if generation == 1 else "gemma2",
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 1,
+        "head_dim": 8,
+        "vocab_size": len(tokenizer),  # after the processor, which adds 1,000 tokens and more
+        "max_position_embeddings": 512,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    config = PaliGemmaConfig(
+        text_config=text,
+        vision_config={
+            "model_type": "siglip_vision_model",
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "image_size": PALIGEMMA_SIZE,
+            "patch_size": 14,
+            "projection_dim": 32,
+            "vision_use_head": False,
+        },
+        projection_dim=32,
+        image_token_index=processor.image_token_id,
+        image_token_id=processor.image_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    torch.manual_seed(0)
+    return _save(PaliGemmaForConditionalGeneration(config), processor, folder)
+
+
+def build_qwen2_vl(folder: Path) -> Path:
+    """A Qwen2-VL of two layers a part; an image of 28x28 px makes one token."""
+    tokenizer = byte_tokenizer(
+        {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"},
+        ("<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"),
+    )
+    number = tokenizer.convert_tokens_to_ids
+    images = Qwen2VLImageProcessor(size={"shortest_edge": 28 * 28, "longest_edge": 56 * 56})
+    processor = Qwen2VLProcessor(images, tokenizer, _video_processor(), QWEN2_VL_CHAT)
+    config = Qwen2VLConfig(
+        text_config={
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "vocab_size": len(tokenizer),
+            "max_position_embeddings": 512,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 10000.0,
+                "mrope_section": [2, 1, 1],  # sums to half of head_dim
+            },
+            "bos_token_id": number("<|endoftext|>"),
+            "eos_token_id": number("<|im_end|>"),
+            "pad_token_id": number("<|endoftext|>"),
+        },
+        vision_config={"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 4},
+        image_token_id=number("<|image_pad|>"),
+        video_token_id=number("<|video_pad|>"),
+        vision_start_token_id=number("<|vision_start|>"),
+        vision_end_token_id=number("<|vision_end|>"),
+        eos_token_id=number("<|im_end|>"),
+        pad_token_id=number("<|endoftext|>"),
+    )
+    torch.manual_seed(0)
+    return _save(Qwen2VLForConditionalGeneration(config), processor, folder)
+
+
+def _video_processor() -> Any:
+    from transformers import Qwen2VLVideoProcessor
+
+    return Qwen2VLVideoProcessor()
+
+
+def _save(model: Any, processor: Any, folder: Path) -> Path:
+    model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
+    model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
