@@ -14,7 +14,7 @@ from benchmarks.terminal import Terminal
 from edgelab.home import Home
 from edgelab.presets import QUICK_DATASET, QUICK_MODEL
 from edgelab.reader import LiveRun
-from edgelab.spec import DetectSettings
+from edgelab.settings.detect import DetectSettings
 
 STORED_RUNS = 1000
 SETTLE_S = 4.0

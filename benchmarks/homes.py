@@ -16,7 +16,7 @@ from edgelab.lab import Lab
 from edgelab.reader import LiveRun
 from edgelab.record import RunRecord
 from edgelab.run_folder import RunFolder
-from edgelab.spec import DetectSettings
+from edgelab.settings.detect import DetectSettings
 from edgelab.store import Store, read_record
 from tests.screens.recorded_run import RecordedRun
 

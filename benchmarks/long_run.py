@@ -7,7 +7,8 @@ from pathlib import Path
 from benchmarks.figures import Budget, Section, Spread, Table, with_noise
 from benchmarks.homes import scratch
 from benchmarks.processes import run_program
-from edgelab.spec import DetectSettings, Precision
+from edgelab.settings.common import Precision
+from edgelab.settings.detect import DetectSettings
 from tests.screens.recorded_run import RecordedRun
 
 IMAGES = 100_000

@@ -25,7 +25,9 @@ from edgelab.machine import usable_cores
 from edgelab.presets import QUICK_DATASET, QUICK_MODEL
 from edgelab.records import DetectedItem, Event, Header, PassEnded, Record
 from edgelab.run_folder import RunFolder
-from edgelab.spec import SPEC_VERSION, DetectSettings, Precision, RunSpec
+from edgelab.settings.common import Precision
+from edgelab.settings.detect import DetectSettings
+from edgelab.spec import SPEC_VERSION, RunSpec
 from runners.images import read_image
 from runners.letterbox import Letterbox
 from runners.prepared import Prepared, read_prepared

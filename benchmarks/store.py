@@ -17,7 +17,7 @@ from benchmarks.homes import fill, numbered, scratch
 from edgelab.journal import JournalReader, JournalWriter
 from edgelab.record import RunRecord
 from edgelab.records import DetectedItem, ItemLine, StageTimes
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 from edgelab.store import Store
 
 INSERTS = {100: 15, 1_000: 9, 10_000: 3}

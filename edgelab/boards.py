@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from edgelab.energy.estimate import PowerModel
-from edgelab.spec import Positive, Text
+from edgelab.settings.common import Positive, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

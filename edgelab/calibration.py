@@ -18,7 +18,7 @@ from edgelab.durable import replace_file
 from edgelab.home import Home
 from edgelab.records import ExecutedPrecision
 from edgelab.schema import read_json
-from edgelab.spec import Positive, Text
+from edgelab.settings.common import Positive, Text
 
 CALIBRATION_VERSION = 1
 

@@ -19,19 +19,20 @@ from edgelab.boards import BoardProfile
 from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.schema import SchemaProblem, read_toml
-from edgelab.spec import Precision, Share, Text, Threshold
+from edgelab.settings.common import Precision, Share, Text, Threshold
 
 P = TypeVar("P")
 
 ProfileVersion = Annotated[int, Meta(ge=1, le=1)]
 
 
-class ModelProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A model by name. `file` is relative to the profile; `iou`, `threshold`: chosen on val."""
+class DetectorProfile(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="task", tag="detect"
+):
+    """A detector by name. `file` is relative to the profile; `iou`, `threshold`: chosen on val."""
 
     schema_version: ProfileVersion
     title: Text
-    task: Literal["detect"]
     family: Literal["yolo", "ssdlite"]
     file: Text
     license: Text = "unknown"
@@ -40,6 +41,10 @@ class ModelProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     iou: Share = 0.7
     threshold: Threshold = 0.5
     precisions: tuple[Precision, ...] = tuple(Precision)
+
+
+ModelProfile = DetectorProfile
+"""A model by name; its key `task` says what it is for."""
 
 
 class GeneratedDataset(msgspec.Struct, frozen=True, tag_field="kind", tag="generated"):

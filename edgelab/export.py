@@ -154,7 +154,7 @@ def _rows_of_item(spec: RunSpec, item: Item) -> Iterator[list[Value]]:
     truth = None if item.truth is None else sum(item.truth.values())
     if item.error is not None:
         yield [*head, None, truth, None, None, *tail]
-    for threshold, counts in zip(spec.settings.thresholds, item.counts, strict=False):
+    for threshold, counts in zip(spec.settings.cuts, item.counts, strict=False):
         error = None
         if item.truth is not None:
             keys = counts.keys() | item.truth.keys()

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from edgelab.record import RunRecord
 from edgelab.records import Outcome
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 
 # Measured on x86-64 (docs/benchmarks.md): the process with numpy, OpenCV and ONNX Runtime loaded,
 # and how many times its file's size a loaded FP32 detector takes, activations included.

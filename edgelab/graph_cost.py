@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 
 Count = Annotated[int, Meta(ge=0)]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from edgelab.energy.figures import EnergyFigures
 from edgelab.record import PassSummary
 from edgelab.records import Item, ModelFacts, Outcome, PassEnded, PassStarted
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 from edgelab.tally import PassTally
 from edgelab.verdict import Conditions, Window
 
@@ -35,11 +35,11 @@ class Turn:
 
 @dataclass
 class PassState:
-    """All turns of one precision. `planned`: how many turns it will have."""
+    """All turns of one precision. `items_per_image`: how many items it makes of each image."""
 
     precision: Precision
     tally: PassTally
-    planned: int = 1
+    items_per_image: int = 1
     outcome: Outcome = Outcome.QUEUED
     reason: str = ""
     facts: ModelFacts | None = None
@@ -54,7 +54,7 @@ class PassState:
     def expected(self) -> int | None:
         """Items of all turns, None before the first began."""
         started = self.started
-        return None if started is None else started.images * started.repetitions * self.planned
+        return None if started is None else started.images * self.items_per_image
 
     @property
     def elapsed_s(self) -> float | None:

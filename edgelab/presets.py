@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from edgelab.machine import usable_cores
-from edgelab.spec import DetectSettings, Precision
+from edgelab.settings.common import Precision
+from edgelab.settings.detect import DetectSettings
 
 QUICK_MODEL = "yolov8n-shapes"
 QUICK_DATASET = "shapes"

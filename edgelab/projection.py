@@ -34,7 +34,8 @@ from edgelab.records import (
     Waiting,
     Warning,  # noqa: A004
 )
-from edgelab.spec import Precision, RunSpec
+from edgelab.settings.common import Precision
+from edgelab.spec import RunSpec
 from edgelab.steps import precision_of
 from edgelab.tally import PassTally
 from edgelab.verdict import Conditions, conditions
@@ -72,9 +73,9 @@ class RunProjection:
 
     def __post_init__(self) -> None:
         settings = self.spec.settings
-        for precision in settings.precisions:
-            tally = PassTally(settings.thresholds, ())
-            self.passes[precision] = PassState(precision, tally, settings.rounds)
+        for precision in settings.passes:
+            tally = PassTally(settings.cuts, ())
+            self.passes[precision] = PassState(precision, tally, settings.items_per_image)
 
     def apply(self, record: Record) -> None:
         """Take the next record, in the order of time."""
@@ -107,8 +108,7 @@ class RunProjection:
         """Items of all passes; None until the size of the data is known."""
         if self.dataset is None:
             return None
-        settings = self.spec.settings
-        return self.dataset.images * settings.repetitions * settings.rounds * len(self.passes)
+        return self.dataset.images * self.spec.settings.items_per_image * len(self.passes)
 
     @property
     def time_left_s(self) -> float | None:

@@ -10,7 +10,8 @@ from msgspec import Meta
 from edgelab.energy.figures import EnergyFigures
 from edgelab.graph_cost import GraphCost
 from edgelab.records import DatasetFacts, ExecutedPrecision, Outcome, StageTimes
-from edgelab.spec import Precision, RunSpec
+from edgelab.settings.common import Precision
+from edgelab.spec import RunSpec
 from edgelab.tally import LatencyFigures, ThresholdRow
 from edgelab.verdict import Conditions
 

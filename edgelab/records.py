@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Meta
 
 from edgelab.graph_cost import GraphCost
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 
 JOURNAL_VERSION = 1
 

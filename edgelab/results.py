@@ -14,7 +14,7 @@ from typing import NamedTuple
 from edgelab import words
 from edgelab.record import PassSummary, RunRecord
 from edgelab.roofline import share_words
-from edgelab.spec import Scenario
+from edgelab.settings.base import MeasureSettings
 from edgelab.tally import ThresholdRow
 
 Value = str | int | float | None
@@ -86,12 +86,20 @@ def _counts(read: Callable[[ThresholdRow], Value]) -> Callable[[ResultRow], Valu
 def _latency(percentile: str) -> Callable[[ResultRow], Value]:
     def read(row: ResultRow) -> Value:
         # Offline issues all queries at once: an image then has no latency of its own.
-        if row.run.spec.settings.scenario is Scenario.OFFLINE or row.summary.latency is None:
+        if row.run.spec.settings.overlaps or row.summary.latency is None:
             return None
         value: float | None = getattr(row.summary.latency, percentile)
         return value
 
     return read
+
+
+def _measured(read: Callable[[MeasureSettings], Value]) -> Callable[[ResultRow], Value]:
+    def value(row: ResultRow) -> Value:
+        settings = row.run.spec.settings
+        return read(settings) if isinstance(settings, MeasureSettings) else None
+
+    return value
 
 
 def _stage(name: str) -> Callable[[ResultRow], Value]:
@@ -200,11 +208,11 @@ COLUMNS: tuple[Column, ...] = (
     Column("errors", lambda r: r.summary.errors),
     Column("dataset", _dataset("name"), "dataset"),
     Column("split", _dataset("split")),
-    Column("scenario", lambda r: r.run.spec.settings.scenario.value),
+    Column("scenario", _measured(lambda settings: settings.scenario.value)),
     Column("threads", lambda r: r.run.spec.settings.threads),
     Column("warmup", lambda r: r.run.spec.settings.warmup),
-    Column("repetitions", lambda r: r.run.spec.settings.repetitions),
-    Column("order", lambda r: r.run.spec.settings.order.value),
+    Column("repetitions", _measured(lambda settings: settings.repetitions)),
+    Column("order", _measured(lambda settings: settings.order.value)),
     Column("iou", lambda r: r.summary.iou),
     Column("input_height", lambda r: r.summary.input_size[0] if r.summary.input_size else None),
     Column("input_width", lambda r: r.summary.input_size[1] if r.summary.input_size else None),

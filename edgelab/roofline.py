@@ -16,7 +16,7 @@ import msgspec
 from edgelab.calibration import Calibration, Resource
 from edgelab.graph_cost import GraphCost
 from edgelab.record import PassSummary, RunRecord
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 from edgelab.words import UNKNOWN, milliseconds
 
 # From the widest to the narrowest format: what is stored in a narrow one can be computed in a

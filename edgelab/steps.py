@@ -9,7 +9,10 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from edgelab.spec import DetectSettings, Order, Precision, RunSpec
+from edgelab.settings.base import MeasureSettings
+from edgelab.settings.common import Order, Precision
+from edgelab.settings.detect import DetectSettings
+from edgelab.spec import RunSpec
 
 PREPARE = "prepare"
 
@@ -31,9 +34,18 @@ class Step:
 
 
 def steps_of(spec: RunSpec) -> tuple[Step, ...]:
-    """Prepare data and models, then one measuring process a turn of a precision."""
-    turns = _turns(spec.settings, spec.id)
-    return (Step(PREPARE, "runners.prepare"), *(_measure(*turn) for turn in turns))
+    """The steps of a run, as its task has them."""
+    match spec.settings:
+        case DetectSettings() as settings:
+            return (
+                Step(PREPARE, "runners.prepare"),
+                *measuring("runners.detect", settings, spec.id),
+            )
+
+
+def measuring(module: str, settings: MeasureSettings, seed: str) -> tuple[Step, ...]:
+    """One process a turn of a precision; one that dies costs the others nothing."""
+    return tuple(_measure(module, *turn) for turn in _turns(settings, seed))
 
 
 def precision_of(step: str) -> str:
@@ -41,7 +53,7 @@ def precision_of(step: str) -> str:
     return step.partition(" ")[0]
 
 
-def _turns(settings: DetectSettings, seed: str) -> list[tuple[Precision, int]]:
+def _turns(settings: MeasureSettings, seed: str) -> list[tuple[Precision, int]]:
     """Each precision with the number of its turn, from 0."""
     first = list(settings.precisions)
     if settings.order is Order.RANDOM:
@@ -52,7 +64,7 @@ def _turns(settings: DetectSettings, seed: str) -> list[tuple[Precision, int]]:
     return turns
 
 
-def _measure(precision: Precision, turn: int) -> Step:
+def _measure(module: str, precision: Precision, turn: int) -> Step:
     name = precision.value if turn == 0 else f"{precision.value} again"
     arguments = ("--precision", precision.value, "--turn", str(turn))
-    return Step(name, "runners.detect", arguments, needed=False)
+    return Step(name, module, arguments, needed=False)

@@ -29,9 +29,12 @@ class ClassRow(msgspec.Struct, frozen=True):
 
 
 class ThresholdRow(msgspec.Struct, frozen=True):
-    """Counts and their errors at one threshold; None where the data has no annotations."""
+    """Counts and their errors at one threshold; None where the data has no annotations.
 
-    threshold: float
+    `threshold` is None for a task whose answers have no scores.
+    """
+
+    threshold: float | None
     pred_count: int
     gt_count: int | None = None
     mae_mean: float | None = None
@@ -58,7 +61,7 @@ class PassTally:
     those of all. Images with an error count in `errors` and nowhere else.
     """
 
-    def __init__(self, thresholds: Sequence[float], classes: Sequence[str]) -> None:
+    def __init__(self, thresholds: Sequence[float | None], classes: Sequence[str]) -> None:
         self.thresholds = tuple(thresholds)
         self.classes = tuple(classes)
         self.done = 0

@@ -15,7 +15,7 @@ from msgspec import Meta
 from edgelab.durable import locked, replace_file
 from edgelab.problem import Problem
 from edgelab.schema import read_json
-from edgelab.spec import Positive, Precision, Text
+from edgelab.settings.common import Positive, Precision, Text
 from runners.quantise import METHOD_VERSION
 
 SIDECAR_VERSION = 1

@@ -16,7 +16,7 @@ import cv2
 
 from edgelab.problem import Problem
 from edgelab.records import MEASURE, DetectedItem, ModelFacts, PassEnded, PassStarted, StageTimes
-from edgelab.spec import Precision, Scenario
+from edgelab.settings.common import Precision, Scenario
 from runners.detections import Detections, NotFinite, Selection
 from runners.detector import Detector
 from runners.memory import peak_memory_bytes

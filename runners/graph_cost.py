@@ -23,7 +23,7 @@ from onnx import TensorProto, helper, shape_inference
 
 from edgelab.graph_cost import GraphCost
 from edgelab.problem import Problem
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 from runners.precision import CONVERSIONS, MOVES
 from runners.session import open_session, session_options
 

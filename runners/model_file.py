@@ -18,7 +18,7 @@ from onnx import TensorProto
 from edgelab.catalogue import Catalogue, ModelProfile
 from edgelab.problem import Problem
 from edgelab.schema import convert
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 from runners.classes import can_be_written
 from runners.detections import HeadProblem
 from runners.family import Family, open_family

@@ -18,7 +18,7 @@ from edgelab.catalogue import Catalogue
 from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.records import DatasetFacts
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 from edgelab.steps import PREPARE
 from runners.classes import ClassMap, map_classes
 from runners.converted import Converted, ConvertedModels, Recipe

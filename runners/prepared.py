@@ -17,7 +17,7 @@ from edgelab.problem import Problem
 from edgelab.records import ExecutedPrecision
 from edgelab.run_folder import RunFolder
 from edgelab.schema import SchemaProblem
-from edgelab.spec import NotNegative, Positive, Precision, Share, Text
+from edgelab.settings.common import NotNegative, Positive, Precision, Share, Text
 
 PREPARED_VERSION = 1
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from types import ModuleType
 
 from edgelab.problem import Problem
+from runners.extras import needs
 from runners.training.selection import choose_and_report
 from runners.training.spec import SsdliteTraining, TrainingSpec, YoloTraining, read_spec
 from runners.training.truth import read_annotations
@@ -70,12 +71,8 @@ def _import_trainer(spec: TrainingSpec, config: Path) -> ModuleType:
         "ULTRALYTICS_SKIP_REQUIREMENTS_CHECKS": "1",
         "OMP_NUM_THREADS": str(spec.threads),
     }
-    try:
+    with needs("train", "training"):
         return importlib.import_module(TRAINERS[type(spec)])
-    except ImportError as error:
-        raise Problem(
-            f"training needs {error.name}, which is not installed: pip install 'edgelab[train]'"
-        ) from None
 
 
 def _log_to(path: Path) -> None:

@@ -10,7 +10,7 @@ from edgelab.catalogue import DatasetProfile, Entry, ModelProfile
 from edgelab.forecast import Fit, Forecast, forecast
 from edgelab.record import RunRecord
 from edgelab.records import Sample
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 from screens.ink import Tone
 from screens.widgets.table import Column
 

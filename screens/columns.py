@@ -8,7 +8,7 @@ from edgelab import words
 from edgelab.record import RunRecord
 from edgelab.results import SHOWN, ResultRow, rows_of
 from edgelab.results import Column as ResultColumn
-from edgelab.spec import DetectSettings
+from edgelab.settings.base import TaskSettings
 from screens.widgets.projection_pane import outcome_tone
 from screens.widgets.table import Column
 
@@ -58,14 +58,14 @@ def best_error(record: RunRecord) -> float | None:
 
 
 def _precisions(record: RunRecord) -> str:
-    return " ".join(precision.value for precision in record.spec.settings.precisions)
+    return " ".join(precision.value for precision in record.spec.settings.passes)
 
 
 def _when(record: RunRecord) -> str:
     return f"{datetime.fromtimestamp(record.started or record.spec.created):%Y-%m-%d %H:%M}"
 
 
-def _settings(record: RunRecord) -> DetectSettings:
+def _settings(record: RunRecord) -> TaskSettings:
     return record.spec.settings
 
 

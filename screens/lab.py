@@ -22,7 +22,7 @@ from edgelab.reader import LiveRun
 from edgelab.record import RunRecord
 from edgelab.records import Sample
 from edgelab.results import ResultRow, table
-from edgelab.spec import DetectSettings
+from edgelab.settings.detect import DetectSettings
 from screens.actions import Place, bindings
 from screens.base import ConsoleScreen
 from screens.choice import DATASET_COLUMNS, MODEL_COLUMNS, ModelRow, model_rows

@@ -69,7 +69,7 @@ class RunScreen(ConsoleScreen):
         self.record = run
         self.source: LiveRun | Replay | None = None
         self._monotonic = monotonic
-        self._threshold = len(run.spec.settings.thresholds) // 2
+        self._threshold = len(run.spec.settings.cuts) // 2
 
     # Building ------------------------------------------------------------------------------
 
@@ -182,9 +182,10 @@ class RunScreen(ConsoleScreen):
 
     def _name_items(self) -> None:
         table = self.query_one("#items", Table)
-        threshold = self.record.spec.settings.thresholds[self._threshold]
+        threshold = self.record.spec.settings.cuts[self._threshold]
         order = table.order_words or "worst first"
-        table.title(f"Items · {order} · at threshold {threshold:g}")
+        at = "" if threshold is None else f" · at threshold {threshold:g}"
+        table.title(f"Items · {order}{at}")
 
     # Keys --------------------------------------------------------------------------------------
 
@@ -248,7 +249,7 @@ class RunScreen(ConsoleScreen):
 
     def action_threshold(self) -> None:
         """Count errors at the next threshold."""
-        self._threshold = (self._threshold + 1) % len(self.record.spec.settings.thresholds)
+        self._threshold = (self._threshold + 1) % len(self.record.spec.settings.cuts)
         if isinstance(self.source, Replay):
             self._show_items()
 

@@ -12,7 +12,8 @@ import msgspec
 from edgelab.machine import usable_cores
 from edgelab.problem import Problem
 from edgelab.schema import convert
-from edgelab.spec import DetectSettings, Order, Precision, Scenario
+from edgelab.settings.common import Order, Precision, Scenario
+from edgelab.settings.detect import DetectSettings
 
 Change = Callable[[DetectSettings, int], DetectSettings]
 

@@ -26,7 +26,9 @@ from edgelab.records import (
     StepStarted,
 )
 from edgelab.run_folder import RunFolder
-from edgelab.spec import SPEC_VERSION, DetectSettings, Precision, RunSpec
+from edgelab.settings.common import Precision
+from edgelab.settings.detect import DetectSettings
+from edgelab.spec import SPEC_VERSION, RunSpec
 
 THRESHOLDS = (0.3, 0.7)
 CLASSES = ("circle", "star")

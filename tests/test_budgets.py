@@ -23,7 +23,9 @@ from edgelab.launch import child_environment
 from edgelab.queue import enqueue
 from edgelab.records import Outcome, Sample
 from edgelab.run_folder import RunFolder
-from edgelab.spec import SPEC_VERSION, DetectSettings, Precision, RunSpec
+from edgelab.settings.common import Precision
+from edgelab.settings.detect import DetectSettings
+from edgelab.spec import SPEC_VERSION, RunSpec
 from edgelab.store import read_record
 from runners.step import RunningStep
 from screens import app

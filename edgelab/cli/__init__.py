@@ -15,7 +15,7 @@ from typing import get_args
 from edgelab import __version__
 from edgelab.problem import Problem
 from edgelab.records import Scope
-from edgelab.spec import Order, Precision, Scenario
+from edgelab.settings.common import Order, Precision, Scenario
 from edgelab.words import plain
 
 WRONG_USE = 2

@@ -10,7 +10,7 @@ from edgelab.forecast import forecast
 from edgelab.home import Home
 from edgelab.lab import Lab
 from edgelab.record import RunRecord
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 from edgelab.telemetry import Board
 from edgelab.words import UNKNOWN, megabytes
 
@@ -40,7 +40,7 @@ def _document(
     size = file.stat().st_size if file.exists() else None
     document |= {
         "title": profile.title,
-        "task": profile.task,
+        "task": profile.__struct_config__.tag,
         "license": profile.license,
         "file": str(file),
         "file_bytes": size,

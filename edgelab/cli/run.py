@@ -20,7 +20,9 @@ from edgelab.reader import LiveRun
 from edgelab.records import Outcome
 from edgelab.results import as_dict, rows_of
 from edgelab.schema import convert
-from edgelab.spec import CoolDown, DetectSettings, Precision, RunSpec
+from edgelab.settings.common import Precision
+from edgelab.settings.detect import DetectSettings
+from edgelab.spec import CoolDown, RunSpec
 
 
 def run(options: argparse.Namespace) -> int:

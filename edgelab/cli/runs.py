@@ -64,7 +64,7 @@ def _document(record: RunRecord) -> dict[str, object]:
         "task": "detect",
         "model": record.spec.settings.model,
         "dataset": record.spec.settings.dataset,
-        "precisions": record.spec.settings.precisions,
+        "precisions": record.spec.settings.passes,
         "outcome": record.outcome,
         "reason": record.reason,
         "created": record.spec.created,

@@ -17,6 +17,7 @@ from edgelab.problem import Problem
 from edgelab.record import RunRecord
 from edgelab.results import as_dict, rows_of
 from edgelab.roofline import reach_of
+from edgelab.settings.base import MeasureSettings, TaskSettings
 
 
 def run(options: argparse.Namespace) -> int:
@@ -45,7 +46,7 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
         ("took", words.duration(record.duration_s)),
         ("model", settings.model),
         ("dataset", settings.dataset),
-        ("scenario", f"{settings.scenario.value}, {settings.threads} threads"),
+        *_conditions(settings),
     ]
     if dataset is not None:
         objects = "no annotations" if dataset.objects is None else f"{dataset.objects} objects"
@@ -55,6 +56,13 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
             facts.append((f"{summary.precision.value} executed as", summary.executed.words))
     facts += [(key, value) for key, value in record.environment.items() if key != "boot_id"]
     return facts
+
+
+def _conditions(settings: TaskSettings) -> Iterator[tuple[str, str]]:
+    if isinstance(settings, MeasureSettings):
+        yield "scenario", f"{settings.scenario.value}, {settings.threads} threads"
+    else:
+        yield "task", f"{settings.task}, {settings.threads} threads"
 
 
 def _floors(home: Home, record: RunRecord) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import get_args
 from edgelab.catalogue import Catalogue, DatasetProfile, Entry, GeneratedDataset, LocalDataset
 from edgelab.home import Home
 from edgelab.problem import Problem
-from edgelab.spec import DetectSettings
+from edgelab.settings.detect import DetectSettings
 from runners.datasets import shapes
 from runners.datasets.coco import read_coco
 from runners.datasets.dataset import Dataset, Sample, evenly

@@ -6,7 +6,6 @@ from edgelab import words
 from edgelab.projection import RunProjection
 from edgelab.reader import Replay
 from edgelab.records import BoardFacts, Item, Sample, StepStarted
-from edgelab.spec import Scenario
 from edgelab.steps import PREPARE
 from edgelab.verdict import slowed_times
 from screens.face import Face
@@ -53,7 +52,7 @@ class TimelinePane(Pane):
         width, height = self.content_size
         if self._replay is None:
             return [BLANK, *wrap(_LIVE, width, "label")]
-        if self._replay.spec.settings.scenario is Scenario.OFFLINE:
+        if self._replay.spec.settings.overlaps:
             return [BLANK, *wrap("offline: an image has no latency of its own", width, "label")]
         if not self._latencies:
             return [BLANK, *wrap("no image was measured", width, "label")]
@@ -139,7 +138,7 @@ class HistogramPane(ProjectionPane):
     def lines(self, run: RunProjection) -> list[Line]:
         """One row a bin."""
         width, height = self.content_size
-        if run.current is None or run.spec.settings.scenario is Scenario.OFFLINE:
+        if run.current is None or run.spec.settings.overlaps:
             return []
         bins = run.current.tally.latency.histogram(max(1, height))
         most = max((count for _, _, count in bins), default=0)

@@ -7,7 +7,6 @@ import msgspec
 from edgelab import words
 from edgelab.pass_state import PassState
 from edgelab.projection import RunProjection
-from edgelab.spec import Scenario
 from edgelab.statistics import samples_needed
 from screens.ink import Ink, Line, count, label, sparkline, width_of, wrap
 from screens.widgets.projection_pane import ProjectionPane
@@ -32,7 +31,7 @@ class LatencyPane(ProjectionPane):
         """Now, percentiles, rate, stages and a sparkline."""
         width, height = self.content_size
         state = run.current
-        offline = run.spec.settings.scenario is Scenario.OFFLINE
+        offline = run.spec.settings.overlaps
         now = words.milliseconds(run.recent[-1] if run.recent and not offline else None)
         lines = _figures(None if offline else state, now, width, state)
         if offline:

@@ -106,8 +106,9 @@ def _latest(run: RunProjection, width: int) -> list[Line]:
 def _counts(run: RunProjection, item: Item, width: int) -> list[Line]:
     truth = words.UNKNOWN if item.truth is None else str(sum(item.truth.values()))
     cells: list[Line] = [(label("true "), strong(f"{truth}  "), label("found "))]
-    for threshold, counts in zip(run.spec.settings.thresholds, item.counts, strict=False):
-        cells.append((strong(str(sum(counts.values()))), label(f" at {threshold:g}  ")))
+    for threshold, counts in zip(run.spec.settings.cuts, item.counts, strict=False):
+        at = "  " if threshold is None else f" at {threshold:g}  "
+        cells.append((strong(str(sum(counts.values()))), label(at)))
     return flow(cells, width)
 
 

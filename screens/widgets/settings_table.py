@@ -6,7 +6,7 @@ from textual import on
 from textual.message import Message
 
 from edgelab.problem import Problem
-from edgelab.spec import DetectSettings
+from edgelab.settings.detect import DetectSettings
 from screens.actions import Place, bindings
 from screens.dialogs import Edit
 from screens.face import Face

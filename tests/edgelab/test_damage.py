@@ -25,7 +25,8 @@ from edgelab.records import Ended, Item, ItemLine, Outcome, Started, StepStarted
 from edgelab.run_folder import RunFolder
 from edgelab.runner_process import end_orphan
 from edgelab.schema import SchemaProblem, convert, read_json
-from edgelab.spec import DetectSettings, RunSpec
+from edgelab.settings.detect import DetectSettings
+from edgelab.spec import RunSpec
 from edgelab.steps import Step
 from edgelab.store import Store
 from edgelab.supervisor import Flag, drain

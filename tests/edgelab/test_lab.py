@@ -13,7 +13,7 @@ from edgelab.problem import Problem
 from edgelab.queue import next_number, queued
 from edgelab.records import Outcome
 from edgelab.run_folder import RunFolder
-from edgelab.spec import DetectSettings
+from edgelab.settings.detect import DetectSettings
 from tests.recorded import life_of, make_item, make_spec, write_run
 
 SETTINGS = DetectSettings(model="m", dataset="d")

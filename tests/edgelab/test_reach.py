@@ -23,7 +23,7 @@ from edgelab.record import RunRecord
 from edgelab.records import ModelFacts, Record
 from edgelab.results import SHOWN, rows_of
 from edgelab.roofline import reach_of
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 from tests.recorded import life_of, make_item, make_spec, write_run
 
 COST = GraphCost({Precision.FP32: 3_000_000})  # 3 ms on the board below

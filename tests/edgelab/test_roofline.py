@@ -21,7 +21,7 @@ from edgelab.graph_cost import GraphCost
 from edgelab.home import Home
 from edgelab.roofline import floor_of, share_words
 from edgelab.schema import SchemaProblem
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 
 BOARD = {"board": "Orange Pi 3B", "cpu": "Cortex-A55", "governor": "performance"}
 

@@ -7,7 +7,8 @@ import pytest
 from edgelab.catalogue import Catalogue, ModelProfile
 from edgelab.home import Home
 from edgelab.schema import SchemaProblem, convert, read_json, read_toml
-from edgelab.spec import DetectSettings, RunSpec
+from edgelab.settings.detect import DetectSettings
+from edgelab.spec import RunSpec
 
 GOOD = {"task": "detect", "model": "m", "dataset": "d"}
 

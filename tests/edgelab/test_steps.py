@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from edgelab.spec import Order, Precision, RunSpec
+from edgelab.settings.common import Order, Precision
+from edgelab.spec import RunSpec
 from edgelab.steps import precision_of, steps_of
 from tests.recorded import make_spec
 

@@ -25,7 +25,8 @@ def test_the_quick_benchmark_counts_in_every_precision(edgelab: CommandLine) -> 
     assert full[0.5]["mae_mean"] <= 0.30
     for row in rows:
         reference = full[row["threshold"]]
-        assert row["mae_mean"] == pytest.approx(reference["mae_mean"], rel=0.05)
+        # Of 1,500 counts about 30 are off by one; which of them INT8 gets wrong depends on the CPU.
+        assert row["mae_mean"] == pytest.approx(reference["mae_mean"], abs=0.01)
         assert row["pred_count"] == pytest.approx(row["gt_count"], rel=0.05)
         assert row["latency_p90_ms"] >= row["latency_p50_ms"] > 0
         assert row["images_per_s"] > 0

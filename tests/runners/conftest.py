@@ -15,7 +15,8 @@ from edgelab.home import Home
 from edgelab.journal import JournalReader
 from edgelab.records import DetectedItem, Event, Header, Record
 from edgelab.run_folder import RunFolder
-from edgelab.spec import SPEC_VERSION, DetectSettings, RunSpec
+from edgelab.settings.detect import DetectSettings
+from edgelab.spec import SPEC_VERSION, RunSpec
 from tests.runners.colour_detector import build_detector
 
 ROOT = Path(__file__).parents[2]

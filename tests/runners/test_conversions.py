@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
 from edgelab.problem import Problem
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 from runners.converted import ConvertedModels, Recipe, Sidecar
 from runners.detections import Selection
 from runners.detector import Detector

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edgelab.catalogue import Catalogue
 from edgelab.home import Home
 from edgelab.problem import Problem
-from edgelab.spec import DetectSettings
+from edgelab.settings.detect import DetectSettings
 from runners.datasets.coco import read_coco
 from runners.datasets.dataset import Dataset, Sample, evenly, sample_inside
 from runners.datasets.folder import read_folder

@@ -16,7 +16,7 @@ from onnx import numpy_helper
 from edgelab.home import Home
 from edgelab.records import DatasetFacts, Failure, ModelFacts, PassEnded, PassStarted, Phase
 from edgelab.records import Warning as WarningRecord
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 from tests.runners.colour_detector import CLASSES, build_detector, some_cells, write_cells
 from tests.runners.conftest import NewRun
 

@@ -15,7 +15,7 @@ import onnx
 import pytest
 
 from edgelab.catalogue import shipped_profiles
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 from runners.datasets import shapes
 from runners.detections import Detections, Selection
 from runners.detector import Detector

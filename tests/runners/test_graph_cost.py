@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgelab.problem import Problem
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 from runners.graph_cost import graph_cost
 from runners.quantise import to_half, to_integer
 from tests.runners.colour_detector import build_detector, some_cells, write_cells

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from edgelab.catalogue import Catalogue
 from edgelab.home import Home
 from edgelab.problem import Problem
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 from runners.model_file import find_model, held_precision, read_metadata, read_model
 from tests.runners.colour_detector import CLASSES, build_detector
 

@@ -37,7 +37,9 @@ from edgelab.records import (
     Warning,  # noqa: A004
 )
 from edgelab.run_folder import RunFolder
-from edgelab.spec import SPEC_VERSION, DetectSettings, Precision, RunSpec
+from edgelab.settings.common import Precision
+from edgelab.settings.detect import DetectSettings
+from edgelab.spec import SPEC_VERSION, RunSpec
 
 WALL = 1_780_000_000.0  # 2026-05-28 20:26:40 UTC
 CLASSES = ("circle", "triangle", "square", "pentagon", "star")

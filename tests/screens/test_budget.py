@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 from screens.app import Console
 from screens.face import Face
 from screens.lab import LabScreen

@@ -8,7 +8,8 @@ import pytest
 
 from edgelab.home import Home
 from edgelab.records import Outcome
-from edgelab.spec import DetectSettings, Precision
+from edgelab.settings.common import Precision
+from edgelab.settings.detect import DetectSettings
 from screens.app import Console
 from screens.lab import LabScreen
 from screens.run import RunScreen

@@ -12,7 +12,7 @@ from edgelab.lab import Lab
 from edgelab.presets import quick
 from edgelab.queue import queued
 from edgelab.records import Outcome, Sample
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 from screens.app import Console
 from screens.dialogs import Ask, Edit, Leave
 from screens.lab import FIRST_VISIT, LabScreen

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from edgelab.reader import LiveRun, Replay
 from edgelab.records import Outcome
-from edgelab.spec import Precision
+from edgelab.settings.common import Precision
 from screens.app import Console
 from screens.items import ItemRow
 from screens.run import RunScreen

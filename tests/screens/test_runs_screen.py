@@ -9,7 +9,7 @@ from textual.widgets import Static
 
 from edgelab.home import Home
 from edgelab.records import Outcome
-from edgelab.spec import DetectSettings
+from edgelab.settings.detect import DetectSettings
 from screens.app import Console
 from screens.dialogs import Ask
 from screens.lab import LabScreen

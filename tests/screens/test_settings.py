@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from edgelab.problem import Problem
-from edgelab.spec import DetectSettings, Precision, Scenario
+from edgelab.settings.common import Precision, Scenario
+from edgelab.settings.detect import DetectSettings
 from screens.settings import Setting, settings_rows
 
 START = DetectSettings(model="m", dataset="d", precisions=(Precision.FP32, Precision.INT8))

@@ -8,7 +8,8 @@ import pytest
 from textual.pilot import Pilot
 
 from edgelab.records import Outcome
-from edgelab.spec import DetectSettings, Precision
+from edgelab.settings.common import Precision
+from edgelab.settings.detect import DetectSettings
 from screens.app import Console
 from tests.screens.conftest import press, settle
 from tests.screens.recorded_run import RecordedRun

@@ -1,0 +1,37 @@
+"""The words that the settings of several tasks share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta
+
+Text = Annotated[str, Meta(min_length=1, max_length=4096)]
+Positive = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[int, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Threshold = Annotated[float, Meta(gt=0.0, lt=1.0)]
+
+
+class Precision(StrEnum):
+    """The number format a model is asked to run in."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
+class Scenario(StrEnum):
+    """How queries are issued, in the sense of MLPerf Inference."""
+
+    SINGLE_STREAM = "single-stream"
+    OFFLINE = "offline"
+
+
+class Order(StrEnum):
+    """In which order the precisions are measured: a board that warms up favours the first."""
+
+    GIVEN = "given"
+    RANDOM = "random"  # by the run's id, so that it can be repeated
+    ABBA = "abba"  # there and back again: a drift in time falls on all alike
