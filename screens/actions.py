@@ -60,6 +60,15 @@ def _at(
     return tuple(Action(*row, place, footer, palette) for row in rows)
 
 
+def _table_keys(rows: str) -> tuple[tuple[str, str, str, str], ...]:
+    """The keys of every screen with a table (`screens.table_screen`)."""
+    return (
+        ("slash", "filter", "filter", f"Show only the {rows} that contain these words"),
+        ("o", "sort", "sort", f"Sort the {rows} by the next column"),
+        ("O", "reverse", "reverse", f"Turn the order of the {rows} round"),
+    )
+
+
 ACTIONS: tuple[Action, ...] = (
     *_at(
         Place.LAB,
@@ -79,9 +88,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("space", "mark", "mark", "Mark the run, or take the mark off", Place.RUNS),
     *_at(
         Place.RUNS,
-        ("slash", "filter", "filter", "Show only the runs that contain these words"),
-        ("o", "sort", "sort", "Sort by the next column"),
-        ("O", "reverse", "reverse", "Turn the order round"),
+        *_table_keys("runs"),
         ("e", "export", "export", "Write the marked runs, or all that are shown, as CSV"),
         ("d", "delete", "delete", "Delete the marked runs, or this one, after asking"),
         ("s", "stop", "stop", "Stop this run, after asking"),
@@ -112,9 +119,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     *_at(
         Place.RUN,
-        ("slash", "filter", "filter", "Show only the images that contain these words"),
-        ("o", "sort", "sort", "Sort the images by the next column"),
-        ("O", "reverse", "reverse", "Turn the order of the images round"),
+        *_table_keys("images"),
         ("n", "threshold", "threshold", "Count the images' errors at the next threshold"),
         ("e", "export", "export", "Write one row an image as CSV"),
         ("s", "stop", "stop", "Stop this run, after asking"),
@@ -127,10 +132,8 @@ ACTIONS: tuple[Action, ...] = (
         ("d", "delete", "delete", "Delete this source from power.toml, after asking"),
         ("f", "count_first", "first", "Let this source count first"),
         ("i", "baseline", "idle", "Set how long the idle board is watched before each run"),
-        ("slash", "filter", "filter", "Show only the sources that contain these words"),
         ("e", "export", "export", "Write the sources as CSV"),
-        ("o", "sort", "sort", "Sort by the next column"),
-        ("O", "reverse", "reverse", "Turn the order of the rows round"),
+        *_table_keys("sources"),
     ),
     *_at(
         Place.POWER,

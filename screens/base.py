@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.screen import Screen
-from textual.widgets import Input
 
 from edgelab.problem import Problem
 from edgelab.reader import RunSource
@@ -68,10 +67,6 @@ class ConsoleScreen(Screen[None]):
             self.move(False)
             self.console.say(str(problem), bad=True)
             return False
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """The filter's key is a character like others where something is being typed."""
-        return action != "filter" or not isinstance(self.focused, Input)
 
     def on_mount(self) -> None:
         """Stand still at first."""

@@ -28,11 +28,11 @@ from edgelab.export import sources_csv
 from edgelab.problem import Problem
 from screens.actions import Place, bindings
 from screens.background import in_background
-from screens.base import ConsoleScreen
 from screens.dialogs import Ask, Edit
 from screens.face import Face
-from screens.ink import Line, Tone, count, label, line, strong, wrap
+from screens.ink import Line, Tone, label, line, strong, wrap
 from screens.power_form import ChooseKind, SourceForm, Typed
+from screens.table_screen import TableScreen
 from screens.watch import Snapshot
 from screens.widgets.filter_line import FilterLine
 from screens.widgets.lines import KeyLine, StatusLine
@@ -150,7 +150,7 @@ class PowerNotes(Pane):
         return f" · from power.toml{secret}"
 
 
-class PowerScreen(ConsoleScreen):
+class PowerScreen(TableScreen):
     """One table, and below it what is set."""
 
     CSS_PATH = "power.tcss"
@@ -375,24 +375,6 @@ class PowerScreen(ConsoleScreen):
             take,
         )
 
-    # The table -----------------------------------------------------------------------------
-
-    def action_filter(self) -> None:
-        """Type words to look for."""
-        self.query_one(FilterLine).open(self.table)
-
-    def action_sort(self) -> None:
-        """Sort by the next column."""
-        self.table.sort_next()
-
-    def action_reverse(self) -> None:
-        """Turn the order of the rows round."""
-        self.table.reverse()
-
     def action_export(self) -> None:
         """Write the sources that are shown."""
-        shown = list(self.table.rows)
-        if not shown:
-            self.console.say("there is no source to export")
-            return
-        self.console.export("power", partial(sources_csv, shown), count(len(shown), "source"))
+        self.export_rows("power", sources_csv, "source")

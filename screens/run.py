@@ -19,11 +19,11 @@ from edgelab.reader import LiveRun, Replay
 from edgelab.record import RunRecord
 from edgelab.records import Item
 from screens.actions import Place, bindings
-from screens.base import ConsoleScreen
 from screens.face import Face
 from screens.facts import FACT_COLUMNS, LOG_COLUMNS, Fact, facts_of, log_of
 from screens.ink import count
 from screens.items import ITEM_COLUMNS, item_identity, worst_first
+from screens.table_screen import TableScreen
 from screens.watch import Snapshot
 from screens.widgets.charts import HistogramPane, ReplayBar, TimelinePane
 from screens.widgets.filter_line import FilterLine
@@ -42,7 +42,7 @@ SLOWEST, FASTEST = 0.5, 16.0
 _SEEK_SHARE = 0.02
 
 
-class RunScreen(ConsoleScreen):
+class RunScreen(TableScreen):
     """The live panels above, one of four tabs below; folded on small terminals."""
 
     CSS_PATH = "run.tcss"
@@ -253,24 +253,6 @@ class RunScreen(ConsoleScreen):
         if isinstance(self.source, Replay):
             self._show_items()
 
-    def action_filter(self) -> None:
-        """Filter the images, or the table that is open."""
-        table = self._open_table()
-        if table is not None:
-            self.query_one(FilterLine).open(table)
-
-    def action_sort(self) -> None:
-        """Sort the open table by its next column."""
-        if (table := self._open_table()) is not None:
-            table.sort_next()
-            self._name_items()
-
-    def action_reverse(self) -> None:
-        """Turn the order of the open table round."""
-        if (table := self._open_table()) is not None:
-            table.reverse()
-            self._name_items()
-
     def action_export(self) -> None:
         """Write one row an image."""
         folder = self.console.lab.folder(self.record.spec.id)
@@ -281,9 +263,15 @@ class RunScreen(ConsoleScreen):
         """Stop this run, after asking."""
         self.ask_to_stop(self.record)
 
-    def _open_table(self) -> Table[Any] | None:
+    @property
+    def open_table(self) -> Table[Any]:
+        """The table of the open tab; where none is open, the images' is opened."""
         for table in self.query(Table):
             if table.display:
                 return table
         self.action_tab("items")
         return self.query_one("#items", Table)
+
+    def reordered(self, table: Table[Any]) -> None:  # noqa: ARG002
+        """The title of the images tells their order."""
+        self._name_items()

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from textual import on
 from textual.app import ComposeResult
 
 from edgelab.export import results_csv
 from edgelab.record import RunRecord
 from screens.actions import Place, bindings
-from screens.base import ConsoleScreen
 from screens.columns import RUN_COLUMNS
 from screens.dialogs import Ask
 from screens.face import Face
 from screens.ink import count
 from screens.run import RunScreen
+from screens.table_screen import TableScreen
 from screens.watch import Snapshot
 from screens.widgets.filter_line import FilterLine
 from screens.widgets.lines import KeyLine, StatusLine
 from screens.widgets.table import Table
 
 
-class RunsScreen(ConsoleScreen):
+class RunsScreen(TableScreen):
     """One table."""
 
     CSS_PATH = "runs.tcss"
@@ -60,33 +58,9 @@ class RunsScreen(ConsoleScreen):
         if self.table.row is not None:
             self.app.push_screen(RunScreen(self.face, self.table.row))
 
-    def action_filter(self) -> None:
-        """Type words to look for."""
-        self.query_one(FilterLine).open(self.table)
-
-    def action_sort(self) -> None:
-        """Sort by the next column."""
-        self.table.sort_next()
-
-    def action_reverse(self) -> None:
-        """Turn the order round."""
-        self.table.reverse()
-
-    def action_mark(self) -> None:
-        """Mark this run."""
-        self.table.toggle_mark()
-
-    def action_unmark(self) -> None:
-        """Take all marks off."""
-        self.table.unmark()
-
     def action_export(self) -> None:
         """Write the marked runs, or all that are shown."""
-        records = self.table.marked_rows or list(self.table.rows)
-        if not records:
-            self.console.say("there is no run to export")
-            return
-        self.console.export("runs", partial(results_csv, records), count(len(records), "run"))
+        self.export_rows("runs", results_csv, "run")
 
     def action_delete(self) -> None:
         """Delete the marked runs, or this one, after asking."""
