@@ -52,7 +52,7 @@ class GeneratedDataset(msgspec.Struct, frozen=True, tag_field="kind", tag="gener
 
     schema_version: ProfileVersion
     title: Text
-    generator: Literal["shapes"]
+    generator: Literal["shapes", "charts"]
     default_split: Text = "test"
     calibration_split: str | None = "calibration"
     note: str = ""

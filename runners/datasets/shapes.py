@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,10 +26,10 @@ import numpy as np
 from msgspec import Meta
 
 from edgelab.catalogue import GeneratedDataset
-from edgelab.durable import locked, sync_folder
 from edgelab.problem import Problem
 from edgelab.schema import read_toml
 from runners.datasets.scene import DrawnObject, Image, Scene, draw
+from runners.datasets.whole_split import ensure_whole
 
 GENERATOR_VERSION = 1
 """Part of the cache key: raise it whenever the same parameters give other images."""
@@ -134,33 +132,12 @@ def generate(
     Does nothing if the split is there; waits if another process is drawing it. Raises OSError
     (for example when the disk is full) and then leaves nothing behind.
     """
-    target = folder / split
-    if target.is_dir():
-        return target
-    with locked(folder / f".{split}.lock"):
-        if not target.is_dir():  # else another process drew it while this one waited
-            _draw_split(profile, split, target, on_image)
-    return target
+    return ensure_whole(folder / split, lambda part: _write_split(profile, split, part, on_image))
 
 
 def draw_image(profile: ShapesProfile, split: Split, index: int) -> tuple[Image, list[DrawnObject]]:
     """Draw the image of that index of a split, and tell what is on it, from back to front."""
     return draw(profile.scene, SPLITS.index(split), index)
-
-
-def _draw_split(
-    profile: ShapesProfile, split: Split, target: Path, on_image: Progress | None
-) -> None:
-    part = target.with_name(f".{split}.part")
-    shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
-    try:
-        _write_split(profile, split, part, on_image)
-        _sync_tree(part)
-        part.rename(target)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    sync_folder(target.parent)
 
 
 def _write_split(
@@ -214,16 +191,6 @@ def _annotation(drawn: DrawnObject, number: int, image_id: int) -> CocoAnnotatio
         area=round(cv2.contourArea(drawn.outline.astype(np.float32)), 2),
         iscrowd=0,
     )
-
-
-def _sync_tree(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        else:
-            sync_folder(path)
-    sync_folder(folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

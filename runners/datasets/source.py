@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import get_args
 
 from edgelab.catalogue import Catalogue, DatasetProfile, Entry, GeneratedDataset, LocalDataset
 from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.settings.detect import DetectSettings
-from runners.datasets import shapes
+from runners.datasets import charts, shapes
 from runners.datasets.coco import read_coco
 from runners.datasets.dataset import Dataset, Sample, evenly
 from runners.datasets.folder import read_folder
@@ -20,6 +19,9 @@ from runners.datasets.yolo_yaml import YoloDataset
 
 OnImage = Callable[[str, int, int], None]
 """Told while a split is being drawn: its name, images done, images in all."""
+
+Openers = dict[str, Callable[[], Dataset]]
+"""The splits of generated data, each drawn when it is opened first."""
 
 
 @dataclass(frozen=True)
@@ -105,16 +107,40 @@ def _at_path(
 def _generated(
     name: str, file: Path, profile: GeneratedDataset, home: Home, on_image: OnImage
 ) -> Source:
-    drawn = shapes.read_profile(file)
+    openers = _GENERATORS[profile.generator](name, file, home.datasets, on_image)
 
     def read(split: str | None) -> Dataset:
-        wanted = next((each for each in shapes.SPLITS if each == split), None)
-        if wanted is None:
-            raise Problem(f"{name}: no split {split!r}, it has {', '.join(get_args(shapes.Split))}")
-        folder = shapes.ensure_split(drawn, wanted, home.datasets, partial(on_image, wanted))
-        return read_coco(folder / "annotations.json", folder / "images", name, wanted)
+        if split not in openers:
+            raise Problem(f"{name}: no split {split!r}, it has {', '.join(openers)}")
+        return openers[split]()
 
     return Source(read, profile.default_split, profile.calibration_split)
+
+
+def _shapes(name: str, file: Path, folder: Path, on_image: OnImage) -> Openers:
+    profile = shapes.read_profile(file)
+
+    def read(split: shapes.Split) -> Dataset:
+        place = shapes.ensure_split(profile, split, folder, partial(on_image, split))
+        return read_coco(place / "annotations.json", place / "images", name, split)
+
+    return {split: partial(read, split) for split in shapes.SPLITS}
+
+
+def _charts(name: str, file: Path, folder: Path, on_image: OnImage) -> Openers:
+    profile = charts.read_profile(file)
+
+    def read(split: charts.Split) -> Dataset:
+        place = charts.ensure_split(profile, split, folder, partial(on_image, split))
+        return charts.read_charts(place, name, split)
+
+    return {split: partial(read, split) for split in charts.SPLITS}
+
+
+_GENERATORS: dict[str, Callable[[str, Path, Path, OnImage], Openers]] = {
+    "shapes": _shapes,
+    "charts": _charts,
+}
 
 
 def _usable(samples: tuple[Sample, ...]) -> list[Sample]:
