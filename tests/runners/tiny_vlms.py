@@ -26,6 +26,8 @@ from transformers import (
 PALIGEMMA_SIZE = 28
 """px, a side; four image tokens."""
 
+_SPREAD = 0.2  # with transformers' 0.02, so few dimensions tell no token from another
+
 QWEN2_VL_CHAT = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
     "{% for part in message['content'] %}"
@@ -72,6 +74,7 @@ def build_paligemma(folder: Path, *, generation: int = 1) -> Path:
         "head_dim": 8,
         "vocab_size": len(tokenizer),  # after the processor, which adds 1,000 tokens and more
         "max_position_embeddings": 512,
+        "initializer_range": _SPREAD,
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
@@ -118,6 +121,7 @@ def build_qwen2_vl(folder: Path) -> Path:
             "num_key_value_heads": 2,
             "vocab_size": len(tokenizer),
             "max_position_embeddings": 512,
+            "initializer_range": _SPREAD,
             "rope_parameters": {
                 "rope_type": "default",
                 "rope_theta": 10000.0,

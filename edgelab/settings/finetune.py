@@ -1,0 +1,90 @@
+"""Fine-tune: teach a vision-language model a task by low-rank adapters (LoRA)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from edgelab.settings.base import TaskSettings, must_differ
+from edgelab.settings.common import NotNegative, Positive, Text
+
+Above0 = Annotated[float, Meta(gt=0.0)]
+Below1 = Annotated[float, Meta(ge=0.0, lt=1.0)]
+
+
+class Part(StrEnum):
+    """A part of a vision-language model that adapters can be put into."""
+
+    LLM = "llm"
+    VISION = "vision"
+    PROJECTOR = "projector"
+
+
+class BasePrecision(StrEnum):
+    """The number format of the frozen base; with INT8 and NF4 it is QLoRA. Adapters are FP32."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+    INT8 = "int8"
+    NF4 = "nf4"
+
+    @property
+    def quantised(self) -> bool:
+        """True where the base's weights are rounded to integers or 4-bit codes."""
+        return self in (BasePrecision.INT8, BasePrecision.NF4)
+
+
+class Lora(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which parts get adapters, and of what kind: weights are changed by (alpha / rank) B A."""
+
+    parts: Annotated[tuple[Part, ...], Meta(min_length=1)] = (Part.LLM,)
+    rank: Annotated[int, Meta(ge=1, le=1024)] = 8
+    alpha: Above0 = 16.0
+    dropout: Below1 = 0.05
+
+    def __post_init__(self) -> None:
+        must_differ("lora.parts", self.parts)
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long and how fast is learned: AdamW, a linear warm-up, then half a cosine down to 0.
+
+    One step of the optimiser sees `batch` x `accumulate` examples; `max_norm` clips the gradient.
+    """
+
+    epochs: Positive = 3
+    batch: Positive = 4
+    accumulate: Positive = 1
+    learning_rate: Above0 = 2e-4
+    weight_decay: Annotated[float, Meta(ge=0.0)] = 0.0
+    warmup_share: Below1 = 0.05
+    max_norm: Above0 = 1.0
+    seed: NotNegative = 0
+    gradient_checkpointing: bool = False
+    checkpoint_s: Annotated[float, Meta(ge=0.0)] = 60.0
+
+
+class FinetuneSettings(TaskSettings, frozen=True, kw_only=True, tag="finetune"):
+    """One model fine-tuned on one data set, measured before (zero-shot) and after.
+
+    `learns` "class": to name an image's class, asked by `prompt`, one of the prompts of the profile
+    `prompts`; "answer": to answer the data's own questions. `merge`: also write the model with the
+    adapter merged into its unquantised weights. `limit` bounds the examples of each split.
+    """
+
+    images: Text | None = None
+    revision: Text | None = None
+    learns: Literal["class", "answer"] = "class"
+    prompts: Text = "chart-classification"
+    prompt: Text = "second"
+    lora: Lora = Lora()
+    precision: BasePrecision = BasePrecision.FP32
+    schedule: Schedule = Schedule()
+    zero_shot: bool = True
+    max_new_tokens: Annotated[int, Meta(ge=1, le=512)] = 16
+    max_pixels: Annotated[int, Meta(ge=784)] | None = None
+    merge: Literal["fp32", "bf16"] | None = None
+    limit: Positive | None = None

@@ -1,0 +1,56 @@
+"""Tiny checkpoints, built once a session, and something to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgelab.settings.finetune import BasePrecision
+from runners.images import Pixels
+
+FAMILIES = ("paligemma", "paligemma2", "qwen2_vl")
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A folder a family."""
+    pytest.importorskip("peft")
+    pytest.importorskip("transformers")
+    from tests.runners import tiny_vlms
+
+    root = tmp_path_factory.mktemp("checkpoints")
+    return {
+        "paligemma": tiny_vlms.build_paligemma(root / "paligemma"),
+        "paligemma2": tiny_vlms.build_paligemma(root / "paligemma2", generation=2),
+        "qwen2_vl": tiny_vlms.build_qwen2_vl(root / "qwen2_vl"),
+    }
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def load(checkpoints: dict[str, Path]) -> Callable[..., Any]:
+    """A base model of a family, loaded anew: adapters change it in place."""
+
+    def loaded(family: str, precision: BasePrecision = BasePrecision.FP32) -> Any:
+        from runners.finetuning.base_model import load_base
+
+        return load_base(str(checkpoints[family]), precision)
+
+    return loaded
+
+
+def picture(colour: int) -> Pixels:
+    """A flat image, 40x30 px, whose colour tells what is to be learned."""
+    return np.full((30, 40, 3), colour, np.uint8)
+
+
+QUESTION = "dark or light?"
+COLOURS = {"dark": 20, "light": 235}
