@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from edgelab.durable import replace_file
 from edgelab.journal import JournalReader
 from edgelab.problem import Problem
 from edgelab.record import RunRecord
-from edgelab.records import Header, Item
+from edgelab.records import EpochEnded, Event, Header, Item, ItemLine, Record, TrainStep
 from edgelab.results import COLUMNS, Value, table
 from edgelab.run_folder import RunFolder
 from edgelab.spec import RunSpec
@@ -43,6 +43,18 @@ ITEM_COLUMNS = (
     "error",
 )
 
+CURVE_COLUMNS = (
+    "run",
+    "epoch",
+    "step",
+    "t_s",
+    "train_loss",
+    "learning_rate",
+    "examples",
+    "val_loss",
+    "best",
+)
+
 SOURCE_COLUMNS = (
     "rank",
     "source",
@@ -67,6 +79,15 @@ def results_csv(records: Iterable[RunRecord]) -> str:
 def items_csv(folders: Iterable[RunFolder]) -> str:
     """One row an image, pass and threshold; detections stay in the run's items.jsonl."""
     return _csv(ITEM_COLUMNS, (row for folder in folders for row in _item_rows(folder)))
+
+
+def curves_csv(folders: Iterable[RunFolder]) -> str:
+    """One row a training step, then one an epoch, of each run; held-out figures by name."""
+    rows = [(folder, record) for folder in folders for record in _curve_records(folder)]
+    epochs = [record for _, record in rows if isinstance(record, EpochEnded)]
+    names = sorted({name for epoch in epochs for name in epoch.metrics})
+    header = (*CURVE_COLUMNS, *(f"val_{name}" for name in names))
+    return _csv(header, (_curve_row(folder, record, names) for folder, record in rows))
 
 
 def sources_csv(entries: Iterable[Entry]) -> str:
@@ -128,6 +149,28 @@ def _source_row(entry: Entry) -> list[Value]:
         facts.detail if facts else None,
         entry.reason or None,
     ]
+
+
+def _curve_records(folder: RunFolder) -> Iterator[TrainStep | EpochEnded]:
+    """The steps, then the epochs. What a resumed run repeated is told once, as it was last."""
+    steps: JournalReader[Record] = JournalReader(folder.items, ItemLine)
+    events: JournalReader[Record] = JournalReader(folder.events, Event)
+    by_step = {each.step: each for each in steps.poll() if isinstance(each, TrainStep)}
+    by_epoch = {each.epoch: each for each in events.poll() if isinstance(each, EpochEnded)}
+    yield from (by_step[step] for step in sorted(by_step))
+    yield from (by_epoch[epoch] for epoch in sorted(by_epoch))
+
+
+def _curve_row(
+    folder: RunFolder, record: TrainStep | EpochEnded, names: Sequence[str]
+) -> list[Value]:
+    head: list[Value] = [folder.id, record.epoch]
+    if isinstance(record, TrainStep):
+        figures: list[Value] = [record.loss, record.learning_rate, record.examples]
+        return [*head, record.step, record.t, *figures, None, None, *(None for _ in names)]
+    held_out = [record.metrics.get(name) for name in names]
+    end: list[Value] = [None, record.val_loss, int(record.best), *held_out]
+    return [*head, None, record.t, record.train_loss, record.learning_rate, *end]
 
 
 def _item_rows(folder: RunFolder) -> Iterator[list[Value]]:

@@ -14,10 +14,14 @@ from edgelab.record import RECORD_VERSION, RunRecord
 from edgelab.records import (
     BaselineEnded,
     BoardFacts,
+    ClassificationScores,
     DatasetFacts,
     Ended,
+    EpochEnded,
     Failure,
     Item,
+    LearningEnded,
+    LearningStarted,
     ModelFacts,
     Outcome,
     PassEnded,
@@ -28,9 +32,11 @@ from edgelab.records import (
     Progress,
     Record,
     Sample,
+    SplitFacts,
     Started,
     StepEnded,
     StepStarted,
+    TrainStep,
     Waiting,
     Warning,  # noqa: A004
 )
@@ -38,6 +44,7 @@ from edgelab.settings.common import Precision
 from edgelab.spec import RunSpec
 from edgelab.steps import precision_of
 from edgelab.tally import PassTally
+from edgelab.training_state import TrainingState
 from edgelab.verdict import Conditions, conditions
 
 RECENT = 240
@@ -67,6 +74,9 @@ class RunProjection:
     board: BoardFacts | None = None
     energy: EnergyLedger = field(default_factory=EnergyLedger)
     waiting: Waiting | None = None
+    splits: dict[str, SplitFacts] = field(default_factory=dict)
+    training: TrainingState | None = None
+    scores: dict[str, ClassificationScores] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     failure: str | None = None
     damaged_lines: int = 0
@@ -113,6 +123,8 @@ class RunProjection:
     @property
     def time_left_s(self) -> float | None:
         """Seconds of measuring left at the rate of the current pass; None while not known."""
+        if self.training is not None and not self.outcome.over:
+            return self.training.time_left_s
         rate = self.current.images_per_s if self.current else None
         if self.outcome.over or self.expected is None or not rate:
             return None
@@ -140,6 +152,9 @@ class RunProjection:
                 for state in self.passes.values()
             ),
             conditions=self.conditions(*self.passes.values()),
+            splits=tuple(self.splits.values()),
+            training=self.training.summary() if self.training else None,
+            scores=tuple(self.scores.values()),
             warnings=tuple(self.warnings),
             damaged_lines=self.damaged_lines,
         )
@@ -215,6 +230,36 @@ class RunProjection:
     @_apply.register
     def _(self, record: PassEnded) -> None:
         self.passes[record.precision].end_turn(record)
+
+    @_apply.register
+    def _(self, record: SplitFacts) -> None:
+        self.splits[record.split] = record
+
+    @_apply.register
+    def _(self, record: LearningStarted) -> None:
+        if self.training is None:
+            self.training = TrainingState(record)
+        else:
+            self.training.resume(record)
+
+    @_apply.register
+    def _(self, record: TrainStep) -> None:
+        if self.training is not None:
+            self.training.add_step(record)
+
+    @_apply.register
+    def _(self, record: EpochEnded) -> None:
+        if self.training is not None:
+            self.training.add_epoch(record)
+
+    @_apply.register
+    def _(self, record: LearningEnded) -> None:
+        if self.training is not None:
+            self.training.ended = record
+
+    @_apply.register
+    def _(self, record: ClassificationScores) -> None:
+        self.scores[record.subject] = record
 
     @_apply.register
     def _(self, record: Warning) -> None:

@@ -9,7 +9,16 @@ from msgspec import Meta
 
 from edgelab.energy.figures import EnergyFigures
 from edgelab.graph_cost import GraphCost
-from edgelab.records import DatasetFacts, ExecutedPrecision, Outcome, StageTimes
+from edgelab.records import (
+    ClassificationScores,
+    DatasetFacts,
+    EpochEnded,
+    ExecutedPrecision,
+    LearningStarted,
+    Outcome,
+    SplitFacts,
+    StageTimes,
+)
 from edgelab.settings.common import Precision
 from edgelab.spec import RunSpec
 from edgelab.tally import LatencyFigures, ThresholdRow
@@ -51,6 +60,23 @@ class PassSummary(msgspec.Struct, frozen=True):
     """Which part of that was reached by the median inference."""
 
 
+class TrainingSummary(msgspec.Struct, frozen=True):
+    """A training, as far as it came. `best`: the epoch whose weights were kept as the best."""
+
+    started: LearningStarted
+    epochs: tuple[EpochEnded, ...]
+    steps: int
+    examples_per_s: float | None = None
+    elapsed_s: float | None = None
+    why_ended: str = ""
+    peak_memory_bytes: int | None = None
+
+    @property
+    def best(self) -> EpochEnded | None:
+        """The newest of the epochs that were the best when they ended."""
+        return next((epoch for epoch in reversed(self.epochs) if epoch.best), None)
+
+
 class RunRecord(msgspec.Struct, frozen=True):
     """A run in one small document: everything but its items, events and samples.
 
@@ -68,6 +94,9 @@ class RunRecord(msgspec.Struct, frozen=True):
     dataset: DatasetFacts | None = None
     passes: tuple[PassSummary, ...] = ()
     conditions: Conditions = Conditions()
+    splits: tuple[SplitFacts, ...] = ()
+    training: TrainingSummary | None = None
+    scores: tuple[ClassificationScores, ...] = ()
     warnings: tuple[str, ...] = ()
     damaged_lines: int = 0
 
@@ -80,4 +109,7 @@ class RunRecord(msgspec.Struct, frozen=True):
             )
             for summary in self.passes
         )
-        return msgspec.structs.replace(self, passes=passes)
+        scores = tuple(
+            msgspec.structs.replace(each, classes=(), confusion=()) for each in self.scores
+        )
+        return msgspec.structs.replace(self, passes=passes, scores=scores)

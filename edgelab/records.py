@@ -4,7 +4,7 @@
 |---|---|---|
 | life.jsonl | supervisor | how the run lived and died |
 | events.jsonl | runner | what it is doing, facts it found |
-| items.jsonl | runner | one record an image |
+| items.jsonl | runner | one record an image or a training step |
 | telemetry.jsonl | supervisor | one sample of the board a tick |
 
 Every file begins with a `Header`. Every other record carries `t`: seconds of the system's
@@ -125,6 +125,9 @@ Life = Header | Started | Waiting | Warning | StepStarted | StepEnded | Ended
 MEASURE = "measure"
 """The phase whose progress is its items."""
 
+TRAIN = "train"
+"""The phase whose progress is its training steps."""
+
 
 class Phase(Record, frozen=True):
     """The runner begins something; `total` counts its units where it is known."""
@@ -217,6 +220,95 @@ class PassEnded(Record, frozen=True):
     overhead_share: float | None = None
 
 
+class SplitFacts(Record, frozen=True):
+    """A split of labelled images: how many of each class, in the order of the dataset's classes."""
+
+    t: float
+    split: str
+    by_class: tuple[Count, ...]
+
+
+class LearningStarted(Record, frozen=True):
+    """Training begins, or goes on behind step `resumed_at` of an earlier attempt.
+
+    One step of the optimiser sees `batch` x `accumulate` examples. `number_format`: what forward
+    and backward compute in. `metric`: the name of the one among an epoch's that the best is chosen
+    by.
+    """
+
+    t: float
+    device: str
+    number_format: str
+    parameters: Count
+    trainable: Count
+    epochs: Count
+    steps_per_epoch: Count
+    batch: Count
+    accumulate: Count
+    metric: str
+    resumed_at: Count = 0
+
+
+class EpochEnded(Record, frozen=True):
+    """An epoch, counted from 1, and what held-out data say after it. `best`: so far."""
+
+    t: float
+    epoch: Count
+    train_loss: float
+    val_loss: float | None
+    learning_rate: float
+    metrics: dict[str, float]
+    best: bool
+
+
+class LearningEnded(Record, frozen=True):
+    """No more steps will follow. `why` is one phrase: all epochs done, no better since..."""
+
+    t: float
+    why: str
+    peak_memory_bytes: Count
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """A figure with its 95 % bootstrap interval over the images."""
+
+    value: float
+    low: float
+    high: float
+
+
+class ClassScore(msgspec.Struct, frozen=True):
+    """One class: images of it, and one against all others. Precision of nothing found is 0."""
+
+    name: str
+    images: Count
+    precision: float
+    recall: float
+    f1: float
+
+
+class ClassificationScores(Record, frozen=True):
+    """How well images were classified. `subject`: by what (a precision, a prompt, a checkpoint).
+
+    `confusion`: a row a true class, a column an answered one. `off_list`: answers that name no
+    class; they are wrong, and in no column. `ece`: expected calibration error, None without
+    confidences.
+    """
+
+    t: float
+    subject: str
+    split: str
+    images: Count
+    accuracy: Interval
+    precision: Interval
+    recall: Interval
+    f1: Interval
+    ece: Interval | None
+    classes: tuple[ClassScore, ...]
+    confusion: tuple[tuple[Count, ...], ...]
+    off_list: Count = 0
+
+
 class Failure(Record, frozen=True):
     """Why the runner gives up, in one sentence."""
 
@@ -233,6 +325,11 @@ Event = (
     | ModelFacts
     | PassStarted
     | PassEnded
+    | SplitFacts
+    | LearningStarted
+    | EpochEnded
+    | LearningEnded
+    | ClassificationScores
     | Warning
     | Failure
 )
@@ -280,7 +377,18 @@ class DetectedItem(Item, frozen=True, tag="item"):
     detections: tuple[tuple[float, float, float, float, float, int], ...] = ()
 
 
-ItemLine = Header | Item
+class TrainStep(Record, frozen=True):
+    """One step of the optimiser, counted from 1, on so many `examples`. `loss`: their mean."""
+
+    t: float
+    step: Count
+    epoch: Count
+    loss: float
+    learning_rate: float
+    examples: Count
+
+
+ItemLine = Header | Item | TrainStep
 
 
 # telemetry.jsonl ----------------------------------------------------------------------------

@@ -210,7 +210,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("split", _dataset("split")),
     Column("scenario", _measured(lambda settings: settings.scenario.value)),
     Column("threads", lambda r: r.run.spec.settings.threads),
-    Column("warmup", lambda r: r.run.spec.settings.warmup),
+    Column("warmup", _measured(lambda settings: settings.warmup)),
     Column("repetitions", _measured(lambda settings: settings.repetitions)),
     Column("order", _measured(lambda settings: settings.order.value)),
     Column("iou", lambda r: r.summary.iou),

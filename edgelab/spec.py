@@ -10,10 +10,11 @@ from msgspec import Meta
 
 from edgelab.settings.common import Positive, Text
 from edgelab.settings.detect import DetectSettings
+from edgelab.settings.train import TrainSettings
 
 SPEC_VERSION = 1
 
-Settings = DetectSettings
+Settings = DetectSettings | TrainSettings
 """The settings of any task, told apart by their key `task`."""
 
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from edgelab.settings.base import MeasureSettings
 from edgelab.settings.common import Order, Precision
 from edgelab.settings.detect import DetectSettings
+from edgelab.settings.train import TrainSettings
 from edgelab.spec import RunSpec
 
 PREPARE = "prepare"
+TRAIN_STEP = "train"
 
 OUT_OF_MEMORY_EXIT = 77
 """A runner ends with this code when an allocation failed: out of memory, proven."""
@@ -41,6 +43,8 @@ def steps_of(spec: RunSpec) -> tuple[Step, ...]:
                 Step(PREPARE, "runners.prepare"),
                 *measuring("runners.detect", settings, spec.id),
             )
+        case TrainSettings():
+            return (Step(TRAIN_STEP, "runners.train"),)
 
 
 def measuring(module: str, settings: MeasureSettings, seed: str) -> tuple[Step, ...]:

@@ -17,6 +17,7 @@ import cv2
 from edgelab.problem import Problem
 from edgelab.records import MEASURE, DetectedItem, ModelFacts, PassEnded, PassStarted, StageTimes
 from edgelab.settings.common import Precision, Scenario
+from edgelab.settings.detect import DetectSettings
 from runners.detections import Detections, NotFinite, Selection
 from runners.detector import Detector
 from runners.memory import peak_memory_bytes
@@ -48,7 +49,7 @@ class Pass:
         self, step: RunningStep, prepared: Prepared, precision: Precision, turn: int
     ) -> None:
         self.step = step
-        self.settings = step.spec.settings
+        self.settings = step.settings(DetectSettings)
         self.prepared = prepared
         self.precision = precision
         self._first_repetition = turn * self.settings.repetitions

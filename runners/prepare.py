@@ -19,6 +19,7 @@ from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.records import DatasetFacts
 from edgelab.settings.common import Precision
+from edgelab.settings.detect import DetectSettings
 from edgelab.steps import PREPARE
 from runners.classes import ClassMap, map_classes
 from runners.converted import Converted, ConvertedModels, Recipe
@@ -52,7 +53,7 @@ def main() -> None:
 
 def prepare(step: RunningStep, home: Home) -> None:
     """Do it; raises Problem where nothing can be measured."""
-    settings = step.spec.settings
+    settings = step.settings(DetectSettings)
     catalogue = Catalogue(home)
     step.phase("read the model", unit="")
     name, path, profile = find_model(settings.model, catalogue)
@@ -71,7 +72,7 @@ def prepare(step: RunningStep, home: Home) -> None:
     _tell_dataset(step, dataset, classes)
     profile_iou = profile.iou if profile is not None else model.family.default_iou
     iou = settings.iou if settings.iou is not None else profile_iou
-    _tell_model(step, model)
+    _tell_model(step, model, settings)
     models, problems = Converter(step, home, model, source, dataset).convert_all()
     for problem in problems.values():
         step.warning(problem)
@@ -95,7 +96,7 @@ class Converter:
         self, step: RunningStep, home: Home, model: ModelFile, source: Source, dataset: Dataset
     ) -> None:
         self.step = step
-        self.settings = step.spec.settings
+        self.settings = step.settings(DetectSettings)
         self.cache = ConvertedModels(home.converted)
         self.model = model
         self.source = source
@@ -205,13 +206,13 @@ def _tell_dataset(step: RunningStep, dataset: Dataset, classes: ClassMap) -> Non
     )
 
 
-def _tell_model(step: RunningStep, model: ModelFile) -> None:
+def _tell_model(step: RunningStep, model: ModelFile, settings: DetectSettings) -> None:
     if model.suppresses:
         step.warning(
             "overlaps are suppressed inside the model file, with the IoU and the confidence of its "
             "export: detections under that confidence (ultralytics' default is 0.25) never appear"
         )
-    if model.end_to_end and step.spec.settings.iou is not None:
+    if model.end_to_end and settings.iou is not None:
         step.warning("the IoU asked for has no effect: the model file gives final detections")
 
 

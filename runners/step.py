@@ -20,14 +20,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 from edgelab.journal import JournalWriter
 from edgelab.problem import Problem
-from edgelab.records import Failure, Item, Phase, Progress, Record
+from edgelab.records import Failure, Item, Phase, Progress, Record, TrainStep
 from edgelab.records import Warning as WarningRecord
 from edgelab.run_folder import RunFolder
+from edgelab.settings.base import TaskSettings
 from edgelab.steps import DISK_FULL_EXIT, OUT_OF_MEMORY_EXIT
 from runners.memory import is_out_of_memory
+
+S = TypeVar("S", bound=TaskSettings)
 
 STOPPED_EXIT = 128 + signal.SIGTERM
 FAILED_EXIT = 1
@@ -58,6 +62,13 @@ class RunningStep:
         self._progress_total: int | None = None
         self._sync_due = 0.0
 
+    def settings(self, kind: type[S]) -> S:
+        """What the run is asked to do; raises Problem where it is another program's task."""
+        settings = self.spec.settings
+        if not isinstance(settings, kind):
+            raise Problem(f"{self.folder.path}: a run of the task {settings.task!r}: not for this")
+        return settings
+
     def phase(self, name: str, total: int | None = None, unit: str = "images") -> None:
         """Say what begins now; `total` counts its units where it is known."""
         self.checkpoint()
@@ -82,7 +93,7 @@ class RunningStep:
         """Append to events.jsonl."""
         _append(self._events, record)
 
-    def item(self, item: Item) -> None:
+    def item(self, item: Item | TrainStep) -> None:
         """Append to items.jsonl. The disk is waited for every few seconds only."""
         if self._items is None:
             self._items = JournalWriter(self.folder.items)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
 
 from edgelab import words
-from edgelab.record import PassSummary, RunRecord
+from edgelab.learned import (
+    CLASS_TITLES,
+    EPOCH_TITLES,
+    SCORE_TITLES,
+    balance_words,
+    class_rows,
+    ended_words,
+    epoch_rows,
+    score_rows,
+)
+from edgelab.record import PassSummary, RunRecord, TrainingSummary
 from edgelab.roofline import share_words
 from edgelab.run_folder import RunFolder
 from screens.widgets.table import Column
@@ -38,7 +49,8 @@ LOG_COLUMNS: tuple[Column[Fact], ...] = (
 
 def facts_of(record: RunRecord, folder: RunFolder) -> list[Fact]:
     """All facts, the run's own first, then data, models, conditions, environment."""
-    pairs = [*_run(record, folder), *_data(record), *_passes(record), *_board(record)]
+    parts = (_data(record), _learned(record), _passes(record), _board(record))
+    pairs = [*_run(record, folder), *chain.from_iterable(parts)]
     return [Fact(number, name, value) for number, (name, value) in enumerate(pairs) if value]
 
 
@@ -80,6 +92,32 @@ def _data(record: RunRecord) -> Iterator[tuple[str, str]]:
     yield "objects", str(facts.objects) if facts.objects is not None else "no annotations"
     yield "classes", ", ".join(facts.classes)
     yield "dataset sha256", facts.sha256
+
+
+def _learned(record: RunRecord) -> Iterator[tuple[str, str]]:
+    classes = record.dataset.classes if record.dataset else ()
+    for split in record.splits:
+        yield f"{split.split} split", balance_words(split, classes)
+    if record.training is not None:
+        yield "training", ended_words(record.training)
+        yield "parameters", _parameters(record.training)
+        for row in epoch_rows(record.training):
+            yield f"epoch {row[0]}", _named(EPOCH_TITLES[1:], row[1:])
+    for row in score_rows(record):
+        yield f"scores {row[0]}", _named(SCORE_TITLES[1:], row[1:])
+    for each in record.scores:
+        for row in class_rows(each):
+            yield f"{each.subject} {row[0]}", _named(CLASS_TITLES[1:], row[1:])
+
+
+def _parameters(training: TrainingSummary) -> str:
+    started = training.started
+    return f"{started.parameters:,}, of them trained {started.trainable:,}"
+
+
+def _named(titles: Sequence[str], values: Sequence[str]) -> str:
+    pairs = zip(titles, values, strict=True)
+    return ", ".join(f"{title} {value}" for title, value in pairs if value)
 
 
 def _passes(record: RunRecord) -> Iterator[tuple[str, str]]:

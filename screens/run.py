@@ -13,7 +13,7 @@ from textual.containers import Container
 from textual.message import Message
 
 from edgelab import words
-from edgelab.export import items_csv
+from edgelab.export import curves_csv, items_csv
 from edgelab.problem import Problem
 from edgelab.reader import LiveRun, Replay
 from edgelab.record import RunRecord
@@ -30,6 +30,7 @@ from screens.widgets.filter_line import FilterLine
 from screens.widgets.lines import KeyLine, StatusLine, TabLine
 from screens.widgets.live import LivePanels
 from screens.widgets.table import Table
+from screens.widgets.training_pane import CurvesPane
 
 TABS = (
     ("live", "live"),
@@ -83,6 +84,7 @@ class RunScreen(TableScreen):
         with Container(id="charts"):
             yield TimelinePane(face, "timeline")
             yield HistogramPane(face, "histogram")
+            yield CurvesPane(face, "curves")
         yield Table(
             ITEM_COLUMNS, item_identity, face, "Items", "items",
             nothing="Images are listed when the run is over.",
@@ -165,10 +167,12 @@ class RunScreen(TableScreen):
         run = self.source.projection
         replay = self.source if isinstance(self.source, Replay) else None
         self.query_one(LivePanels).follow(run)
+        self.set_class(run.training is not None, "-trains")
         self.query_one(ReplayBar).follow(replay)
         if self.query_one("#charts").display:
             self.query_one(TimelinePane).update()
             self.query_one(HistogramPane).follow(run)
+            self.query_one(CurvesPane).follow(run)
 
     # Items -------------------------------------------------------------------------------------
 
@@ -254,8 +258,12 @@ class RunScreen(TableScreen):
             self._show_items()
 
     def action_export(self) -> None:
-        """Write one row an image."""
+        """Write one row an image; of a training its curves."""
         folder = self.console.lab.folder(self.record.spec.id)
+        if self.source is not None and (training := self.source.projection.training) is not None:
+            steps = count(training.steps, "step")
+            self.console.export(f"curves-{folder.id}", partial(curves_csv, [folder]), steps)
+            return
         images = count(self.source.projection.done, "image") if self.source else "the images"
         self.console.export(f"items-{folder.id}", partial(items_csv, [folder]), images)
 

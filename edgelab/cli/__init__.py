@@ -170,7 +170,9 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     export = _command(commands, "export", "export", "runs as CSV")
     export.add_argument("runs", nargs="+", metavar="RUN", help="ids, beginnings of ids, last, all")
     export.add_argument("--csv", required=True, metavar="FILE", help="where to; - for stdout")
-    export.add_argument("--items", action="store_true", help="one row an image")
+    what = export.add_mutually_exclusive_group()
+    what.add_argument("--items", action="store_true", help="one row an image")
+    what.add_argument("--curves", action="store_true", help="one row a training step and epoch")
 
 
 def _add_calibrate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

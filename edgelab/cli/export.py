@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from edgelab.export import items_csv, results_csv, write_csv
+from edgelab.export import curves_csv, items_csv, results_csv, write_csv
 from edgelab.home import Home
 from edgelab.lab import Lab
 from edgelab.problem import Problem
@@ -17,7 +17,9 @@ def run(options: argparse.Namespace) -> int:
     """Write one file for all the runs asked for, in the order asked."""
     lab = Lab(Home.default())
     folders = _folders(lab, options.runs)
-    if options.items:
+    if options.curves:
+        text = curves_csv(folders)
+    elif options.items:
         text = items_csv(folders)
     else:
         text = results_csv(lab.record(folder) for folder in folders)

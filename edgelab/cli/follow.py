@@ -7,13 +7,23 @@ import time
 from edgelab import words
 from edgelab.cli.output import StatusLine, print_table
 from edgelab.lab import Lab
+from edgelab.learned import (
+    CLASS_TITLES,
+    EPOCH_TITLES,
+    SCORE_TITLES,
+    class_rows,
+    ended_words,
+    epoch_rows,
+    score_rows,
+)
 from edgelab.pass_state import PassState
 from edgelab.problem import Problem
 from edgelab.projection import RunProjection
 from edgelab.reader import LiveRun, Replay
 from edgelab.record import RunRecord
-from edgelab.records import MEASURE, Outcome
+from edgelab.records import MEASURE, TRAIN, Outcome
 from edgelab.results import SHOWN, rows_of
+from edgelab.training_state import TrainingState
 
 TICK_S = 0.25
 QUIET_S = 2.0
@@ -56,6 +66,21 @@ def play(replay: Replay) -> None:
 
 def print_results(record: RunRecord) -> None:
     """The result table of a run, and what its reader must know."""
+    if record.training is not None:
+        print_table(EPOCH_TITLES, epoch_rows(record.training))
+        print(ended_words(record.training))
+    if record.scores:
+        print_table(SCORE_TITLES, score_rows(record))
+        print_table(CLASS_TITLES, class_rows(record.scores[-1]))
+    if record.passes:
+        _print_passes(record)
+    for warning in record.warnings:
+        print(f"note: {words.plain(warning)}")
+    if record.outcome.over and record.outcome is not Outcome.FINISHED:
+        print(f"{record.outcome}: {reason_lines(record.reason)}")
+
+
+def _print_passes(record: RunRecord) -> None:
     rows = list(rows_of(record))
     cells = {column: [column.text(row) for row in rows] for column in SHOWN}
     # What nobody knows of any row takes no room; the CSV has all columns.
@@ -64,10 +89,6 @@ def print_results(record: RunRecord) -> None:
     print_table(titles, zip(*(cells[column] for column in told), strict=True))
     if not any(summary.energy for summary in record.passes):
         print("no power source: see docs/energy.md")
-    for warning in record.warnings:
-        print(f"note: {words.plain(warning)}")
-    if record.outcome.over and record.outcome is not Outcome.FINISHED:
-        print(f"{record.outcome}: {reason_lines(record.reason)}")
 
 
 def reason_lines(reason: str) -> str:
@@ -86,6 +107,8 @@ def _progress(run: RunProjection) -> tuple[str, str]:
     headline = words.plain(f"{run.spec.title}: {run.step}: {run.phase.name}")
     if run.current is not None and run.current.tally.done and run.phase.name == MEASURE:
         return headline, _measured(run, run.current)
+    if run.training is not None and run.phase.name == TRAIN:
+        return headline, _trained(run.training)
     total = f"/{run.phase.total}" if run.phase.total else ""
     return headline, f"{run.phase_done}{total} {run.phase.unit}" if run.phase.unit else ""
 
@@ -96,4 +119,16 @@ def _measured(run: RunProjection, state: PassState) -> str:
         f"  p50 {words.milliseconds(state.tally.latency.at(0.5))} ms"
         f"  {words.number(state.images_per_s, 1)} img/s"
         f"  left {words.duration(run.time_left_s)}"
+    )
+
+
+def _trained(training: TrainingState) -> str:
+    newest, metric = training.epochs[-1] if training.epochs else None, training.started.metric
+    value = newest.metrics.get(metric) if newest else None
+    return (
+        f"{training.steps}/{training.planned} steps"
+        f"  loss {words.number(training.last.loss if training.last else None)}"
+        f"  {metric} {words.number(value)}"
+        f"  {words.number(training.examples_per_s, 1)} img/s"
+        f"  left {words.duration(training.time_left_s)}"
     )

@@ -10,6 +10,7 @@ from screens.face import Face
 from screens.widgets.board_pane import BoardPane
 from screens.widgets.latency_pane import LatencyPane
 from screens.widgets.run_pane import RunPane
+from screens.widgets.training_pane import TrainingPane
 
 
 class LivePanels(Container):
@@ -19,18 +20,24 @@ class LivePanels(Container):
         super().__init__(id="live")
         self.run_pane = RunPane(face, "Run", "run-pane")
         self.latency_pane = LatencyPane(face, "Latency", "latency-pane")
+        self.training_pane = TrainingPane(face, "Training", "training-pane")
+        self.training_pane.display = False
         self.board_pane = BoardPane(face, "Board", "board-pane")
 
     def compose(self) -> ComposeResult:
-        """The three panels."""
+        """The panels; a training has its own in the place of latency."""
         with Container(id="meters"):
             yield self.run_pane
             yield self.latency_pane
+            yield self.training_pane
         yield self.board_pane
 
     def follow(self, run: RunProjection | None) -> None:
         """Show this state of a run in all panels."""
         current = run.current if run else None
         self.latency_pane.title(f"Latency · {current.precision.value}" if current else "Latency")
-        for pane in (self.run_pane, self.latency_pane, self.board_pane):
+        training = run is not None and run.training is not None
+        self.latency_pane.display, self.training_pane.display = not training, training
+        meter = self.training_pane if training else self.latency_pane
+        for pane in (self.run_pane, meter, self.board_pane):
             pane.follow(run)

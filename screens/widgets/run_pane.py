@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgelab import words
 from edgelab.projection import RunProjection
-from edgelab.records import Item, Outcome
+from edgelab.records import TRAIN, Item, Outcome
 from screens.ink import BLANK, Ink, Line, Tone, bar, flow, label, spread, strong, width_of, wrap
 from screens.widgets.projection_pane import ProjectionPane, outcome_tone
 
@@ -86,6 +86,9 @@ def _step(run: RunProjection) -> list[Ink]:
 
 def _progress(run: RunProjection) -> tuple[int, int | None, str]:
     """Done, total and unit of the phase; of the whole run where images are measured."""
+    training = run.training
+    if training is not None and (run.outcome.over or (run.phase and run.phase.name == TRAIN)):
+        return training.steps, training.planned, "steps"
     measuring = run.current is not None and run.current.started is not None
     if run.outcome.over or measuring or run.phase is None:
         return run.done, run.expected, "images"

@@ -1,0 +1,90 @@
+"""What was learned, in tables a person reads: epochs, scores, classes; command line and facts."""
+
+from __future__ import annotations
+
+from edgelab import words
+from edgelab.record import RunRecord, TrainingSummary
+from edgelab.records import ClassificationScores, Interval, SplitFacts
+
+EPOCH_TITLES = ("epoch", "train loss", "held-out loss", "held-out", "rate", "best")
+SCORE_TITLES = ("by", "split", "images", "accuracy", "precision", "recall", "F1", "ECE", "off-list")
+CLASS_TITLES = ("class", "images", "precision", "recall", "F1", "taken for")
+
+
+def epoch_rows(training: TrainingSummary) -> list[list[str]]:
+    """A row an epoch; the held-out figure is the metric that the best is chosen by."""
+    metric = training.started.metric
+    return [
+        [
+            str(epoch.epoch),
+            words.number(epoch.train_loss),
+            words.number(epoch.val_loss),
+            f"{metric} {words.number(epoch.metrics.get(metric))}",
+            f"{epoch.learning_rate:.2g}",
+            "best" if epoch.best else "",
+        ]
+        for epoch in training.epochs
+    ]
+
+
+def score_rows(record: RunRecord) -> list[list[str]]:
+    """A row a subject: shares with their 95 % intervals."""
+    return [
+        [
+            words.plain(each.subject, 40),
+            words.plain(each.split, 20),
+            str(each.images),
+            *(interval_words(value) for value in (each.accuracy, each.precision, each.recall)),
+            interval_words(each.f1),
+            interval_words(each.ece),
+            str(each.off_list),
+        ]
+        for each in record.scores
+    ]
+
+
+def class_rows(scores: ClassificationScores) -> list[list[str]]:
+    """A row a class, with what it is most often mistaken for."""
+    return [
+        [
+            words.plain(each.name, 30),
+            str(each.images),
+            *(words.number(value) for value in (each.precision, each.recall, each.f1)),
+            _mistaken(scores, index),
+        ]
+        for index, each in enumerate(scores.classes)
+    ]
+
+
+def interval_words(value: Interval | None) -> str:
+    """0.912 (0.889-0.934)."""
+    if value is None:
+        return words.UNKNOWN
+    return f"{value.value:.3f} ({value.low:.3f}-{value.high:.3f})"
+
+
+def balance_words(split: SplitFacts, classes: tuple[str, ...]) -> str:
+    """300 images: 30 bar, 28 pie ... the largest class first."""
+    counted = sorted(zip(split.by_class, classes, strict=False), key=lambda pair: -pair[0])
+    parts = ", ".join(f"{count} {words.plain(name, 30)}" for count, name in counted)
+    return f"{sum(split.by_class)} images: {parts}"
+
+
+def ended_words(training: TrainingSummary) -> str:
+    """Where the training stands: how far, how fast, why it ended."""
+    started = training.started
+    rate = words.number(training.examples_per_s, 1)
+    return (
+        f"{len(training.epochs)} of {started.epochs} epochs, {training.steps} steps, {rate} img/s "
+        f"on {started.device} in {started.number_format}"
+        + (f"; {training.why_ended}" if training.why_ended else "")
+    )
+
+
+def _mistaken(scores: ClassificationScores, index: int) -> str:
+    row = scores.confusion[index] if index < len(scores.confusion) else ()
+    wrong = [(count, other) for other, count in enumerate(row) if other != index and count]
+    if not wrong:
+        return ""
+    count, other = max(wrong)
+    return f"{words.plain(scores.classes[other].name, 30)} {count}x"

@@ -1,0 +1,81 @@
+"""A training on screen: live meter, curves in replay, facts, export."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+
+import pytest
+
+from edgelab.home import Home
+from screens.app import Console
+from screens.run import RunScreen
+from screens.widgets.live import LivePanels
+from screens.widgets.run_pane import RunPane
+from screens.widgets.table import Table
+from screens.widgets.training_pane import CurvesPane, TrainingPane
+from tests.recorded_training import write_training
+from tests.screens.conftest import settle
+
+Opener = Callable[..., Console]
+
+
+async def opened(console: Console, pilot) -> RunScreen:  # type: ignore[no-untyped-def]
+    await settle(pilot)
+    console.push_screen(RunScreen(console.face, console.snapshot.runs[0]))
+    await settle(pilot)
+    assert isinstance(console.screen, RunScreen)
+    return console.screen
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)])
+async def test_the_meter_stands_where_latency_was(
+    open_console: Opener, home: Home, size: tuple[int, int]
+) -> None:
+    write_training(home)
+    console = open_console()
+    async with console.run_test(size=size) as pilot:
+        screen = await opened(console, pilot)
+        panels = screen.query_one(LivePanels)
+        assert panels.training_pane.display
+        assert not panels.latency_pane.display
+        shown = screen.query_one(TrainingPane).text
+        for word in ("loss", "held-out", "accuracy 0.800", "epoch 3 of 4", "img/s", "best 0.800"):
+            assert word in shown
+        assert "20 of 40 steps" in screen.query_one(RunPane).text
+
+
+async def test_curves_follow_the_replay(open_console: Opener, home: Home) -> None:
+    write_training(home)
+    console = open_console()
+    async with console.run_test(size=(120, 40)) as pilot:
+        screen = await opened(console, pilot)
+        curves = screen.query_one(CurvesPane)
+        whole = curves.text
+        assert "loss, 20 points, to step 20" in whole
+        assert "held-out accuracy, 2 points" in whole
+        screen.seek(15.0)
+        await settle(pilot)
+        assert "loss, 6 points, to step 6" in curves.text
+
+
+async def test_facts_tell_epochs_balance_and_classes(open_console: Opener, home: Home) -> None:
+    write_training(home)
+    console = open_console()
+    async with console.run_test(size=(120, 40)) as pilot:
+        screen = await opened(console, pilot)
+        facts = {fact.name: fact.value for fact in screen.query_one("#facts", Table).rows}
+        assert "accuracy 0.800" in facts["epoch 2"]
+        assert facts["train split"].startswith("80 images")
+        assert "taken for bar 3x" in facts["best =line"]
+
+
+async def test_export_writes_the_curves(open_console: Opener, home: Home) -> None:
+    write_training(home)
+    console = open_console()
+    async with console.run_test(size=(120, 40)) as pilot:
+        screen = await opened(console, pilot)
+        screen.action_export()
+        await settle(pilot)
+        (file,) = home.exports.glob("curves-*.csv")
+        assert len(list(csv.DictReader(file.read_text().splitlines()))) == 22
