@@ -44,6 +44,11 @@ class Home:
         return self.root / "index.lock"
 
     @property
+    def resume_lock(self) -> Path:
+        """Held while a run is put back into the queue."""
+        return self.root / "resume.lock"
+
+    @property
     def supervisor_lock(self) -> Path:
         """Held by the one living supervisor."""
         return self.root / "supervisor.lock"

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from edgelab.problem import Problem
-from edgelab.records import JOURNAL_VERSION, Header, Record
+from edgelab.records import JOURNAL_VERSION, Header, Record, moved
 from edgelab.schema import UNREADABLE
 
 R = TypeVar("R")
@@ -27,11 +27,13 @@ class JournalWriter:
     """Appends records to one file. Only one process writes a journal at a time.
 
     Each record is one `write` of one line, so that kill -9 can tear the last line at most; a torn
-    tail left by a dead writer is cut off when the file is opened again.
+    tail left by a dead writer is cut off when the file is opened again. `shift_s` moves the clock
+    readings of all records.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, shift_s: float = 0.0) -> None:
         self.path = path
+        self._shift_s = shift_s
         self._encoder = msgspec.json.Encoder()
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         self._cut_torn_tail()
@@ -40,6 +42,8 @@ class JournalWriter:
 
     def append(self, record: Record) -> None:
         """Write one record; raises OSError (disk full) and leaves whole lines only."""
+        if self._shift_s:
+            record = moved(record, self._shift_s)
         line = self._encoder.encode(record) + b"\n"
         start = os.fstat(self._descriptor).st_size
         try:

@@ -17,6 +17,7 @@ from edgelab.problem import Problem
 from edgelab.queue import enqueue, next_number, queued
 from edgelab.reader import LiveRun
 from edgelab.record import RunRecord
+from edgelab.resume import resume
 from edgelab.run_folder import RunFolder
 from edgelab.schema import SchemaProblem
 from edgelab.spec import SPEC_VERSION, CoolDown, RunSpec, Settings
@@ -123,6 +124,11 @@ class Lab:
             raise Problem(f"run {folder.id} is over already")
         folder.request_stop()
         self.recover()
+
+    def resume(self, folder: RunFolder) -> None:
+        """Go on with a run that ended before its time, from where it stood."""
+        resume(self.home, folder)
+        start_supervisor(self.home)
 
     def delete(self, folder: RunFolder) -> None:
         """Remove a run that is over, its folder and its line in the index."""

@@ -10,6 +10,10 @@ from pathlib import Path
 PYTHON_MODULE = (sys.executable, "-P", "-m")
 
 
+CLOCK_SHIFT = "EDGELAB_CLOCK_SHIFT"
+"""Seconds that the clock of a run is ahead of the machine's; a runner's records are moved by it."""
+
+
 def child_environment(**changes: str) -> dict[str, str]:
     """The environment of a child that finds the same packages as this process does."""
     own = str(Path(__file__).resolve().parent.parent)

@@ -27,16 +27,21 @@ PERIOD_S = 1.0
 
 
 class Observer:
-    """Samples on a grid of one second. Whatever fails here costs readings, never the run."""
+    """Samples on a grid of one second. Whatever fails here costs readings, never the run.
 
-    def __init__(self, home: Home, folder: RunFolder, root: Path = Path("/")) -> None:
+    `shift_s`: what the run's clock is ahead of the machine's.
+    """
+
+    def __init__(
+        self, home: Home, folder: RunFolder, root: Path = Path("/"), shift_s: float = 0.0
+    ) -> None:
         self._home = home
         self._folder = folder
         self._board = Board(root, home.root)
         self._consoles: dict[int, ProcessTree] = {}
         self.warnings: list[str] = []
         self._power, self.idle_baseline_s = self._open_power(root)
-        self._journal = self._open_journal()
+        self._journal = self._open_journal(shift_s)
         self._next = time.monotonic()
         self._write(lambda: [self._board.facts(), *self._power.announce()])
         self.newest: Sample = self._board.sample()
@@ -86,9 +91,9 @@ class Observer:
         if self._journal is not None:
             self._journal.close()
 
-    def _open_journal(self) -> JournalWriter | None:
+    def _open_journal(self, shift_s: float) -> JournalWriter | None:
         try:
-            return JournalWriter(self._folder.telemetry)
+            return JournalWriter(self._folder.telemetry, shift_s)
         except OSError as error:
             self.warnings.append(f"no readings of the board: {error}")
             return None

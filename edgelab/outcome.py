@@ -30,6 +30,7 @@ def close_run(home: Home, folder: RunFolder) -> RunRecord:
     record = _with_floors(home, live.projection.record())
     replace_file(folder.record, msgspec.json.encode(record))
     Store(home).put(record)
+    folder.resume_request.unlink(missing_ok=True)  # stopped before that attempt began
     dequeue(home, folder.id)
     return record
 

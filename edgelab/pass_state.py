@@ -91,6 +91,11 @@ class PassState:
         """A turn's process is gone."""
         self._turn_to(outcome, reason)
 
+    def reopen(self) -> None:
+        """The run goes on: what is not finished will have another turn."""
+        if self.outcome is not Outcome.FINISHED:
+            self.outcome, self.reason = Outcome.QUEUED, ""
+
     def _turn_to(self, outcome: Outcome, reason: str) -> None:
         # A bad end of one turn is not undone by a good one of the next.
         if not self.outcome.over or self.outcome is Outcome.FINISHED:

@@ -31,6 +31,7 @@ from edgelab.records import (
     PowerSource,
     Progress,
     Record,
+    Resumed,
     Sample,
     SplitFacts,
     Started,
@@ -59,10 +60,14 @@ class RunProjection:
     outcome: Outcome = Outcome.QUEUED
     reason: str = ""
     now: float | None = None
-    started: Started | None = None
+    started: Started | None = None  # of the newest attempt
+    earlier_s: float = 0.0  # what the attempts before it took
+    first_wall: float | None = None
+    environment: dict[str, str] = field(default_factory=dict)
     ended: Ended | None = None
     step: str | None = None
     runner_pid: int | None = None
+    finished_steps: set[str] = field(default_factory=set)
     phase: Phase | None = None
     phase_done: int = 0
     dataset: DatasetFacts | None = None
@@ -105,8 +110,8 @@ class RunProjection:
         if self.ended is not None and self.ended.duration_s is not None:
             return self.ended.duration_s
         if self.started is None or self.now is None:
-            return None
-        return self.now - self.started.t
+            return self.earlier_s or None
+        return self.earlier_s + self.now - self.started.t
 
     @property
     def done(self) -> int:
@@ -142,10 +147,10 @@ class RunProjection:
             spec=self.spec,
             outcome=self.outcome,
             reason=self.reason,
-            started=self.started.wall if self.started else None,
+            started=self.first_wall,
             ended=self.ended.wall if self.ended else None,
             duration_s=self.elapsed_s,
-            environment=self.started.environment if self.started else {},
+            environment=self.environment,
             dataset=self.dataset,
             passes=tuple(
                 state.summary(self.conditions(state), self.energy_of(state))
@@ -175,7 +180,18 @@ class RunProjection:
     @_apply.register
     def _(self, record: Started) -> None:
         self.started = record
+        self.environment = record.environment
+        self.first_wall = record.wall if self.first_wall is None else self.first_wall
         self.outcome = Outcome.RUNNING
+
+    @_apply.register
+    def _(self, _: Resumed) -> None:
+        self.warnings.append(f"resumed: the attempt before was {self.outcome}")
+        self.earlier_s = self.elapsed_s or 0.0
+        self.started = self.ended = self.step = self.phase = self.waiting = self.failure = None
+        self.outcome, self.reason = Outcome.QUEUED, ""
+        for state in self.passes.values():
+            state.reopen()
 
     @_apply.register
     def _(self, record: StepStarted) -> None:
@@ -190,6 +206,8 @@ class RunProjection:
     @_apply.register
     def _(self, record: StepEnded) -> None:
         self.runner_pid = None
+        if record.outcome is Outcome.FINISHED:
+            self.finished_steps.add(record.step)
         state = self._pass_of(record.step)
         if state is not None:
             state.close(record.outcome, record.reason)

@@ -8,7 +8,8 @@
 | telemetry.jsonl | supervisor | one sample of the board a tick |
 
 Every file begins with a `Header`. Every other record carries `t`: seconds of the system's
-monotonic clock, which all processes of one boot share and which no wall-clock jump can move.
+monotonic clock, which all processes of one boot share and which no wall-clock jump can move. The
+clock of a run that is resumed goes on behind its newest record (`edgelab.resume`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,14 @@ Count = Annotated[int, Meta(ge=0)]
 
 class Record(msgspec.Struct, frozen=True, tag_field="type", tag=str.lower, omit_defaults=True):
     """A line of a journal. Unknown fields are ignored, so that older readers read newer runs."""
+
+
+def moved(record: Record, seconds: float) -> Record:
+    """The record with its clock readings moved."""
+    readings = {
+        name: getattr(record, name) + seconds for name in ("t", "since") if hasattr(record, name)
+    }
+    return msgspec.structs.replace(record, **readings) if readings else record
 
 
 class Header(Record, frozen=True):
@@ -79,6 +88,13 @@ class Started(Record, frozen=True):
     environment: dict[str, str]
 
 
+class Resumed(Record, frozen=True):
+    """The run, over before its time, is to go on: it waits in the queue for its next attempt."""
+
+    t: float
+    wall: float
+
+
 class Waiting(Record, frozen=True):
     """The supervisor waits before it goes on: `text` says what for, `limit_s` how long at most."""
 
@@ -116,7 +132,7 @@ class Ended(Record, frozen=True):
     duration_s: float | None = None
 
 
-Life = Header | Started | Waiting | Warning | StepStarted | StepEnded | Ended
+Life = Header | Started | Resumed | Waiting | Warning | StepStarted | StepEnded | Ended
 
 
 # events.jsonl -------------------------------------------------------------------------------

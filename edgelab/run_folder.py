@@ -64,9 +64,19 @@ class RunFolder:
         return self.path / "stop"
 
     @property
+    def resume_request(self) -> Path:
+        """Exists from when somebody asked the run to go on until the next attempt has begun."""
+        return self.path / "resume"
+
+    @property
     def artifacts(self) -> Path:
         """Files the run made, to keep."""
         return self.path / "artifacts"
+
+    @property
+    def begun(self) -> bool:
+        """Whether its newest attempt was begun; a resumed run waits for its next."""
+        return self.life.exists() and not self.resume_request.exists()
 
     @property
     def id(self) -> str:

@@ -9,7 +9,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-from edgelab.launch import PYTHON_MODULE, child_environment
+from edgelab.launch import CLOCK_SHIFT, PYTHON_MODULE, child_environment
 from edgelab.run_folder import RunFolder
 from edgelab.steps import Step
 
@@ -17,7 +17,7 @@ from edgelab.steps import Step
 class RunnerProcess:
     """One step of a run as a process group of its own, its output in the run's log."""
 
-    def __init__(self, step: Step, folder: RunFolder) -> None:
+    def __init__(self, step: Step, folder: RunFolder, shift_s: float = 0.0) -> None:
         command = [*PYTHON_MODULE, step.module, str(folder.path), *step.arguments]
         with folder.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -26,7 +26,7 @@ class RunnerProcess:
                 stdout=log,
                 stderr=log,
                 cwd=folder.path,
-                env=child_environment(),
+                env=child_environment(**{CLOCK_SHIFT: repr(shift_s)}),
                 start_new_session=True,
             )
         self.pid = self._process.pid

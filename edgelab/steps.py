@@ -27,12 +27,16 @@ DISK_FULL_EXIT = 78
 
 @dataclass(frozen=True)
 class Step:
-    """`python -m module <run folder> arguments...`; those not `needed` may fail alone."""
+    """`python -m module <run folder> arguments...`; those not `needed` may fail alone.
+
+    `again`: done anew when a run is resumed, for it checks or makes what the others stand on.
+    """
 
     name: str
     module: str
     arguments: tuple[str, ...] = ()
     needed: bool = True
+    again: bool = False
 
 
 def steps_of(spec: RunSpec) -> tuple[Step, ...]:
@@ -40,7 +44,7 @@ def steps_of(spec: RunSpec) -> tuple[Step, ...]:
     match spec.settings:
         case DetectSettings() as settings:
             return (
-                Step(PREPARE, "runners.prepare"),
+                Step(PREPARE, "runners.prepare", again=True),
                 *measuring("runners.detect", settings, spec.id),
             )
         case TrainSettings():

@@ -35,6 +35,7 @@ from edgelab.records import (
     Waiting,
     Warning,  # noqa: A004
 )
+from edgelab.resume import next_attempt
 from edgelab.run_folder import RunFolder
 from edgelab.runner_process import RunnerProcess, end_orphan, is_supervisor
 from edgelab.spec import RunSpec
@@ -80,9 +81,10 @@ class RunSupervisor:
         self._folder = folder
         self._spec = spec
         self._terminated = terminated
+        self._attempt = next_attempt(folder)
         self._started = time.monotonic()
-        self._life = JournalWriter(folder.life)
-        self._observer = Observer(home, folder)
+        self._life = JournalWriter(folder.life, self._attempt.shift_s)
+        self._observer = Observer(home, folder, shift_s=self._attempt.shift_s)
         self._start_heat = self._observer.newest.hottest
         self._measured = False
 
@@ -97,6 +99,8 @@ class RunSupervisor:
                 environment=environment.capture(),
             )
         )
+        # From here on the attempt has begun: whoever finds it without us ends it.
+        self._folder.resume_request.unlink(missing_ok=True)
         for text in self._observer.warnings:
             self._write(Warning(t=time.monotonic(), text=text))
         self._hold_clocks()
@@ -110,7 +114,7 @@ class RunSupervisor:
                 wall=time.time(),
                 outcome=death.outcome,
                 reason=death.reason,
-                duration_s=now - self._started,
+                duration_s=self._attempt.earlier_s + now - self._started,
             )
         )
         self._life.close()
@@ -121,6 +125,8 @@ class RunSupervisor:
         """Run the steps in order; the first bad end is the run's own."""
         worst = Death(_GOOD)
         for step in steps:
+            if step.name in self._attempt.finished and not step.again:
+                continue
             death = self._cool_down(step) or self._step(step)
             if death.outcome is not _GOOD and worst.outcome is _GOOD:
                 worst = Death(death.outcome, f"{step.name}: {death.reason}")
@@ -133,7 +139,7 @@ class RunSupervisor:
             return order
         before = OutOfMemoryCounts.read()
         try:
-            process = RunnerProcess(step, self._folder)
+            process = RunnerProcess(step, self._folder, self._attempt.shift_s)
         except OSError as error:
             return Death(Outcome.FAILED, f"the runner could not be started: {error}")
         try:
@@ -271,7 +277,7 @@ def settle_queue(home: Home, besides: RunFolder | None = None) -> None:
 
 
 def _settle(home: Home, folder: RunFolder) -> None:
-    if folder.life.exists():
+    if folder.begun:
         if not _is_watched(folder):
             end_run(home, folder, Outcome.INTERRUPTED, _why_interrupted(folder))
     elif folder.stop_request.exists():
@@ -322,7 +328,7 @@ def drain(home: Home, terminated: Flag) -> None:
 
 
 def _not_begun(home: Home) -> list[RunFolder]:
-    return [folder for folder in queued(home) if not folder.life.exists()]
+    return [folder for folder in queued(home) if not folder.begun]
 
 
 def _supervise(home: Home, folder: RunFolder, terminated: Flag) -> None:

@@ -53,6 +53,7 @@ class Pass:
         self.prepared = prepared
         self.precision = precision
         self._first_repetition = turn * self.settings.repetitions
+        self._done = step.done(precision)
         self._measured = 0
         self._given_ms = 0.0  # decoding and inference: the time that is not the runner's own
         self._first_problem = ""
@@ -71,7 +72,7 @@ class Pass:
                 self.step.checkpoint()
                 self.step.item(self._measure(detector, ready))
         elapsed_s = now() - started
-        if not self._measured:
+        if not self._measured and not self._done:
             raise Problem(f"no image gave a result; the first one: {self._first_problem}")
         overhead = self._overhead_share(elapsed_s)
         self.step.event(PassEnded(now(), self.precision, elapsed_s, peak_memory_bytes(), overhead))
@@ -121,7 +122,8 @@ class Pass:
         first = self._first_repetition
         for repetition in range(first, first + self.settings.repetitions):
             for index, image in enumerate(self.prepared.images):
-                yield Query(index, image, repetition)
+                if (repetition, index) not in self._done:
+                    yield Query(index, image, repetition)
 
     def _measure(self, detector: Detector, ready: Ready) -> DetectedItem:
         if ready.tensor is None or ready.fit is None:

@@ -85,6 +85,7 @@ def prepare(step: RunningStep, home: Home) -> None:
         models=models,
         problems=problems,
         images=tuple(_prepared_image(sample) for sample in dataset.samples),
+        dataset_sha256=dataset.fingerprint(),
     )
     write_prepared(step.folder, prepared)
 

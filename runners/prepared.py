@@ -56,6 +56,7 @@ class Prepared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     models: dict[Precision, PreparedModel]
     problems: dict[Precision, str]
     images: tuple[PreparedImage, ...]
+    dataset_sha256: str = ""
 
     def model(self, precision: Precision) -> PreparedModel:
         """The model of that precision; raises the Problem that prevented it."""
@@ -65,8 +66,29 @@ class Prepared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def write_prepared(folder: RunFolder, prepared: Prepared) -> None:
-    """Write it durably; raises OSError."""
+    """Write it durably; raises OSError.
+
+    Raises Problem in a resumed run whose data or models are not what its items were measured with:
+    figures of both must not be mixed.
+    """
+    if folder.items.exists() and _path(folder).exists():
+        _must_match(read_prepared(folder), prepared)
     replace_file(_path(folder), msgspec.json.encode(prepared))
+
+
+def _must_match(before: Prepared, now: Prepared) -> None:
+    changed = [
+        f"the {precision} model"
+        for precision, model in before.models.items()
+        if precision not in now.models or now.models[precision].sha256 != model.sha256
+    ]
+    if (before.dataset_sha256, before.images) != (now.dataset_sha256, now.images):
+        changed.insert(0, "the dataset")
+    if changed:
+        raise Problem(
+            f"{' and '.join(changed)} changed since the run began: start a new run, this one "
+            "cannot go on"
+        )
 
 
 def read_prepared(folder: RunFolder) -> Prepared:

@@ -22,12 +22,14 @@ from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
-from edgelab.journal import JournalWriter
+from edgelab.journal import JournalReader, JournalWriter
+from edgelab.launch import CLOCK_SHIFT
 from edgelab.problem import Problem
-from edgelab.records import Failure, Item, Phase, Progress, Record, TrainStep
+from edgelab.records import Failure, Header, Item, Phase, Progress, Record, TrainStep
 from edgelab.records import Warning as WarningRecord
 from edgelab.run_folder import RunFolder
 from edgelab.settings.base import TaskSettings
+from edgelab.settings.common import Precision
 from edgelab.steps import DISK_FULL_EXIT, OUT_OF_MEMORY_EXIT
 from runners.memory import is_out_of_memory
 
@@ -56,7 +58,8 @@ class RunningStep:
         self.name = name
         self.spec = folder.read_spec()
         self.stop_asked = False
-        self._events = JournalWriter(folder.events)
+        self._shift_s = float(os.environ.get(CLOCK_SHIFT, "0"))
+        self._events = JournalWriter(folder.events, self._shift_s)
         self._items: JournalWriter | None = None
         self._progress_due = 0.0
         self._progress_total: int | None = None
@@ -96,12 +99,21 @@ class RunningStep:
     def item(self, item: Item | TrainStep) -> None:
         """Append to items.jsonl. The disk is waited for every few seconds only."""
         if self._items is None:
-            self._items = JournalWriter(self.folder.items)
+            self._items = JournalWriter(self.folder.items, self._shift_s)
             self._sync_due = item.t + SYNC_PERIOD_S
         _append(self._items, item)
         if item.t >= self._sync_due:
             self._items.sync()
             self._sync_due = now() + SYNC_PERIOD_S
+
+    def done(self, precision: Precision) -> frozenset[tuple[int, int]]:
+        """(repetition, index) of the items that earlier attempts at the run left behind."""
+        journal: JournalReader[Item] = JournalReader(self.folder.items, Header | Item)
+        return frozenset(
+            (item.repetition, item.index)
+            for item in journal.follow(journal.size())
+            if item.precision is precision
+        )
 
     def checkpoint(self) -> None:
         """End here, between two units of work, if a stop was asked for; raises Stopped."""

@@ -92,6 +92,7 @@ ACTIONS: tuple[Action, ...] = (
         ("e", "export", "export", "Write the marked runs, or all that are shown, as CSV"),
         ("d", "delete", "delete", "Delete the marked runs, or this one, after asking"),
         ("s", "stop", "stop", "Stop this run, after asking"),
+        ("g", "resume", "go on", "Go on with this run, which ended before its time"),
         ("u", "unmark", "unmark", "Take all marks off"),
     ),
     Action("space", "play", "play", "Play the run back, or pause", Place.RUN),
@@ -123,6 +124,7 @@ ACTIONS: tuple[Action, ...] = (
         ("n", "threshold", "threshold", "Count the images' errors at the next threshold"),
         ("e", "export", "export", "Write one row an image as CSV"),
         ("s", "stop", "stop", "Stop this run, after asking"),
+        ("g", "resume", "go on", "Go on with this run, which ended before its time"),
     ),
     *_at(
         Place.POWER,

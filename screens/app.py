@@ -157,6 +157,16 @@ class Console(App[None]):
         except (Problem, OSError) as problem:
             self.post_message(self.Failed(str(problem)))
 
+    @work(thread=True, group="resume")
+    def resume_run(self, folder: RunFolder) -> None:
+        """Put a run back into the queue, in a thread."""
+        try:
+            self.lab.resume(folder)
+        except (Problem, OSError) as problem:
+            self.post_message(self.Failed(str(problem)))
+        else:
+            self.call_from_thread(self.look)
+
     @work(thread=True, group="export")
     def export(self, name: str, text: Callable[[], str], what: str) -> None:
         """Write a CSV file into the lab's exports, in a thread."""

@@ -90,6 +90,11 @@ class ConsoleScreen(Screen[None]):
         question = Ask(self.face, f"Stop run #{record.spec.number}?", "What it measured is kept.")
         self.app.push_screen(question, stop)
 
+    def resume(self, record: RunRecord | None) -> None:
+        """Go on with a run that ended before its time."""
+        if record is not None:
+            self.console.resume_run(self.console.lab.folder(record.spec.id))
+
     def on_screen_suspend(self) -> None:
         """Covered: nothing to draw."""
         self.move(False)

@@ -150,10 +150,13 @@ class RunScreen(TableScreen):
             self.console.look()
 
     def take(self, snapshot: Snapshot) -> None:
-        """A live run that has got its record becomes a replay."""
+        """A live run that has got its record becomes a replay, a resumed one is live again."""
         super().take(snapshot)
         ended = any(record.spec.id == self.record.spec.id for record in snapshot.over)
-        if ended and isinstance(self.source, LiveRun):
+        active = any(record.spec.id == self.record.spec.id for record in snapshot.active)
+        if (ended and isinstance(self.source, LiveRun)) or (
+            active and isinstance(self.source, Replay)
+        ):
             self.load()
 
     def on_screen_resume(self) -> None:
@@ -270,6 +273,10 @@ class RunScreen(TableScreen):
     def action_stop(self) -> None:
         """Stop this run, after asking."""
         self.ask_to_stop(self.record)
+
+    def action_resume(self) -> None:
+        """Go on with this run."""
+        self.resume(self.record)
 
     @property
     def open_table(self) -> Table[Any]:

@@ -90,3 +90,7 @@ class RunsScreen(TableScreen):
     def action_stop(self) -> None:
         """Stop this run, after asking."""
         self.ask_to_stop(self.table.row)
+
+    def action_resume(self) -> None:
+        """Go on with this run."""
+        self.resume(self.table.row)

@@ -57,7 +57,7 @@ class Watch:
 
     def moved(self) -> bool:
         """True when queue, index or the first run in line changed; also at the first call."""
-        begun = self._head is not None and self._head.life.exists()
+        begun = self._head is not None and self._head.begun
         now = (self._lab.store.stamp(), _modified(str(self._lab.home.queue)), begun)
         moved, self._seen = now != self._seen, now
         return moved
@@ -89,7 +89,7 @@ def _so_far(folder: RunFolder) -> RunRecord | None:
         record = RunProjection(folder.read_spec()).record()
     except Problem:
         return None
-    outcome = Outcome.RUNNING if folder.life.exists() else Outcome.QUEUED
+    outcome = Outcome.RUNNING if folder.begun else Outcome.QUEUED
     return msgspec.structs.replace(record, outcome=outcome)
 
 

@@ -13,12 +13,15 @@ from collections.abc import Sequence
 from typing import get_args
 
 from edgelab import __version__
+from edgelab.cli.numbers import positive_float, positive_int
 from edgelab.problem import Problem
 from edgelab.records import Scope
-from edgelab.settings.common import Order, Precision, Scenario
 from edgelab.words import plain
 
 WRONG_USE = 2
+
+TASKS = ("quick", "detect")
+"""What `edgelab run` can start: a module of `edgelab.cli.tasks` each."""
 
 _LONGEST_PROBLEM = 1000
 
@@ -74,15 +77,18 @@ def parser() -> argparse.ArgumentParser:
         ("watch", "watch", "follow a run until it is over"),
         ("replay", "watch", "play a run back"),
         ("stop", "stop", "ask a run to stop"),
+        ("resume", "resume", "go on with a run that ended before its time"),
     ):
         command = _command(commands, name, module, text)
         command.add_argument("run", help="a run's id, the beginning of one, or: last")
         command.set_defaults(command=name)
-        if name == "show":
+        if name in ("show", "resume"):
             _add_json(command)
+        if name == "resume":
+            _add_detach(command)
         if name == "replay":
             command.add_argument(
-                "--speed", type=_positive_float, default=1.0, metavar="X", help="times as fast"
+                "--speed", type=positive_float, default=1.0, metavar="X", help="times as fast"
             )
     _add_export(commands)
     for name, text in (
@@ -107,57 +113,26 @@ def _command(
 def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     run_command = _command(commands, "run", "run", "start a run and follow it")
     tasks = run_command.add_subparsers(title="tasks", metavar="TASK", required=True)
-    quick = tasks.add_parser("quick", help="the embedded detector, all precisions, on shapes")
-    quick.set_defaults(task="quick")
-    detect = tasks.add_parser("detect", help="a detector on a dataset")
-    detect.set_defaults(task="detect")
-    detect.add_argument("--model", required=True, metavar="M", help="a name or an .onnx file")
-    detect.add_argument(
-        "--dataset",
-        required=True,
-        metavar="D",
-        help="a name, a folder of images, a COCO .json (with --images), a dataset .yaml",
+    for name in TASKS:
+        task = importlib.import_module(f"edgelab.cli.tasks.{name}")
+        command = tasks.add_parser(name, help=task.HELP)
+        command.set_defaults(task=name)
+        task.add_options(command)
+        _add_run_options(command)
+
+
+def _add_run_options(command: argparse.ArgumentParser) -> None:
+    """What every run can be told, whatever its task."""
+    command.add_argument("--time-limit", type=positive_float, metavar="S", help="seconds")
+    command.add_argument(
+        "--cool-down", type=positive_float, metavar="S", nargs="?", const=300.0,
+        help="before each pass wait until the board is as cool as at the start (S: at most)",
+    )  # fmt: skip
+    command.add_argument(
+        "--governor", choices=["performance"], help="hold the clocks during the run (as root)"
     )
-    detect.add_argument("--images", metavar="DIR", help="the image folder of a COCO .json")
-    detect.add_argument("--split", metavar="NAME", help="which split of the dataset")
-    detect.add_argument(
-        "--precision", action="append", choices=[each.value for each in Precision], metavar="P",
-        help="fp32, fp16 or int8; may be given again (default fp32)",
-    )  # fmt: skip
-    detect.add_argument(
-        "--threshold", action="append", type=float, metavar="T",
-        help="score threshold; may be given again (default 0.3 0.5 0.7)",
-    )  # fmt: skip
-    detect.add_argument("--iou", type=float, help="IoU of the NMS (default: the model's)")
-    detect.add_argument(
-        "--scenario", choices=[each.value for each in Scenario], metavar="S",
-        default=Scenario.SINGLE_STREAM.value, help="single-stream or offline",
-    )  # fmt: skip
-    detect.add_argument(
-        "--warmup", type=int, default=5, metavar="N", help="images before it counts"
-    )
-    detect.add_argument(
-        "--repetitions", type=int, default=1, metavar="N", help="times over the data"
-    )
-    detect.add_argument(
-        "--order", choices=[each.value for each in Order], default=Order.GIVEN.value, metavar="O",
-        help="of the precisions: given, random, or abba (there and back, each measured twice)",
-    )  # fmt: skip
-    detect.add_argument("--image-size", type=int, metavar="PX", help="for models of any size")
-    detect.add_argument("--calibration-images", type=int, default=100, metavar="N", help="for int8")
-    for command in (quick, detect):
-        command.add_argument("--threads", type=int, metavar="N", help="default: all cores")
-        command.add_argument("--limit", type=int, metavar="N", help="the first N images only")
-        command.add_argument("--time-limit", type=_positive_float, metavar="S", help="seconds")
-        command.add_argument(
-            "--cool-down", type=_positive_float, metavar="S", nargs="?", const=300.0,
-            help="before each pass wait until the board is as cool as at the start (S: at most)",
-        )  # fmt: skip
-        command.add_argument(
-            "--governor", choices=["performance"], help="hold the clocks during the run (as root)"
-        )
-        command.add_argument("--detach", action="store_true", help="start it and return at once")
-        _add_json(command)
+    _add_detach(command)
+    _add_json(command)
 
 
 def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -180,7 +155,7 @@ def _add_calibrate(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         commands, "calibrate", "calibrate", "measure what this board attains (about a minute)"
     )
     calibrate.add_argument(
-        "--threads", type=_positive_int, metavar="N", help="the most to use (default: all cores)"
+        "--threads", type=positive_int, metavar="N", help="the most to use (default: all cores)"
     )
     _add_json(calibrate)
 
@@ -198,7 +173,7 @@ def _add_power(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     meter.add_argument("--offset", type=float, default=0.0, metavar="S", help="added to its times")
     meter.add_argument("--scope", choices=get_args(Scope), default="board input")
     meter.add_argument(
-        "--accuracy", type=_positive_float, default=0.02, help="relative, of one reading"
+        "--accuracy", type=positive_float, default=0.02, help="relative, of one reading"
     )
     meter.add_argument("--time-column", metavar="NAME")
     meter.add_argument("--watts-column", metavar="NAME")
@@ -208,14 +183,5 @@ def _add_json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
 
-def _positive_float(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
-    return value
-
-
-def _positive_int(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
-    return int(text)
+def _add_detach(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--detach", action="store_true", help="start it and return at once")

@@ -143,7 +143,7 @@ def _supervisor(home: Home) -> str:
         return "not needed yet"
     with try_locked(home.supervisor_lock) as free:
         state = "at rest" if free else "at work"
-    begun = [folder for folder in queued(home) if folder.life.exists()]
+    begun = [folder for folder in queued(home) if folder.begun]
     return f"{state}, {len(begun)} running, {len(queued(home)) - len(begun)} waiting"
 
 

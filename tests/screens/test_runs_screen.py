@@ -172,3 +172,20 @@ async def test_marks_stay_when_the_lab_moves(open_console: Opener, record: Recor
         await settle(pilot)
         assert numbers(console) == [4, 3, 2, 1]
         assert [row.spec.number for row in runs_of(console).table.marked_rows] == [2]
+
+
+async def test_g_goes_on_with_a_run_that_ended_before_its_time(
+    open_console: Opener, record: Recorder, home: Home
+) -> None:
+    some_runs(record)
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        await press(pilot, "a", "g")
+        assert not list(home.queue.glob("*"))  # the run under the cursor is finished
+        await press(pilot, "down", "g")
+        await settle(pilot)
+        assert [entry.name[:8] for entry in home.queue.iterdir()] == ["00000002"]
+        assert [run.outcome for run in runs_of(console).table.rows if run.spec.number == 2] == [
+            Outcome.QUEUED
+        ]

@@ -1,0 +1,66 @@
+"""Models and datasets as the command line names them: by their name, or by a path."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection
+from difflib import get_close_matches
+from pathlib import Path
+
+from edgelab import words
+from edgelab.catalogue import Catalogue
+from edgelab.problem import Problem
+
+ONNX = (".onnx",)
+
+
+def dataset_options(command: argparse.ArgumentParser) -> None:
+    """Which data a run is over."""
+    command.add_argument(
+        "--dataset",
+        required=True,
+        metavar="D",
+        help="a name, a folder of images, a COCO .json (with --images), a dataset .yaml",
+    )
+    command.add_argument("--images", metavar="DIR", help="the image folder of a COCO .json")
+    command.add_argument("--split", metavar="NAME", help="which split of the dataset")
+
+
+def named_dataset(options: argparse.Namespace, catalogue: Catalogue) -> dict[str, object]:
+    """The settings that `dataset_options` gives, by name; raises Problem naming the option."""
+    datasets = [entry.name for entry in catalogue.datasets()]
+    if options.images and options.dataset in datasets:
+        raise Problem(f"--images: the dataset {options.dataset} has its own; leave it out")
+    return {
+        "dataset": _named_or_path(options.dataset, datasets, "dataset"),
+        "images": str(Path(options.images).absolute()) if options.images else None,
+        "split": options.split,
+    }
+
+
+def model_named(given: str, catalogue: Catalogue, suffixes: Collection[str] = ONNX) -> str:
+    """A name of the catalogue as it is, the path of a file of these kinds made absolute.
+
+    Raises Problem.
+    """
+    models = [entry.name for entry in catalogue.models()]
+    model = _named_or_path(given, models, "model")
+    if model not in models and Path(model).suffix.lower() not in suffixes:
+        expected = " or ".join(suffixes)
+        raise Problem(f"--model {words.plain(given)}: not an {expected} file")
+    return model
+
+
+def _named_or_path(given: str, names: list[str], kind: str) -> str:
+    if given in names:
+        return given
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise Problem(f"--{kind}: the path is not valid UTF-8: rename it") from None
+    path = Path(given).expanduser()
+    if not path.exists():
+        near = get_close_matches(given, names, 1)
+        hint = f"did you mean {near[0]}?" if near else f"see edgelab {kind}s"
+        raise Problem(f"--{kind} {words.plain(given)}: neither a name nor a path; {hint}")
+    return str(path.absolute())

@@ -1,0 +1,56 @@
+"""A run that a command has started: left alone, or followed to its table."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+
+from edgelab import words
+from edgelab.cli.follow import follow, print_results
+from edgelab.cli.output import print_json, say
+from edgelab.export import results_csv, write_csv
+from edgelab.lab import Lab
+from edgelab.reader import LiveRun
+from edgelab.records import Outcome
+from edgelab.results import as_dict, rows_of
+from edgelab.spec import RunSpec
+
+
+def attend(lab: Lab, spec: RunSpec, options: argparse.Namespace) -> int:
+    """Obey `--detach` and `--json`; returns the exit code of the command."""
+    if options.detach:
+        return _detached(spec, options.json)
+    return _followed(lab, spec, options.json)
+
+
+def _detached(spec: RunSpec, as_json: bool) -> int:
+    if as_json:
+        print_json({"run": spec.id, "number": spec.number, "outcome": Outcome.QUEUED})
+    else:
+        print(f"run {spec.id} is on its way: edgelab watch {spec.id}")
+    return 0
+
+
+def _followed(lab: Lab, spec: RunSpec, as_json: bool) -> int:
+    say(f"run {spec.id}; ctrl+c stops it, a closed terminal does not")
+    folder = lab.folder(spec.id)
+    live = LiveRun(folder, spec)
+    try:
+        outcome = follow(lab, live)
+    except KeyboardInterrupt:
+        # A second ctrl+c leaves at once; the supervisor stops the run all the same.
+        say("\nstopping (ctrl+c again: do not wait)")
+        lab.stop(folder)
+        outcome = follow(lab, live)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    record = lab.record(folder)
+    csv_file = lab.home.exports / f"run-{spec.number:04d}-{spec.id}.csv"
+    write_csv(csv_file, results_csv([record]))
+    if as_json:
+        rows = [as_dict(row) for row in rows_of(record)]
+        document = {"run": spec.id, "outcome": outcome, "reason": record.reason, "rows": rows}
+        print_json({**document, "warnings": record.warnings, "csv": str(csv_file)})
+    else:
+        print_results(record)
+        print(f"CSV: {words.plain(str(csv_file), 4096)}")
+    return 0 if outcome is Outcome.FINISHED else 1
