@@ -1,8 +1,9 @@
-"""The models, datasets and boards that a lab knows by name, read from `profiles/`.
+"""What a lab knows by name: models, datasets, boards, published tables, read from `profiles/`.
 
 Shipped profiles live in the `profiles` package, a user's own in `$EDGELAB_HOME/profiles`, laid out
-alike: `models/<name>/model.toml`, `datasets/<name>.toml`, `boards/<name>.toml`. A user's profile
-hides a shipped one of the same name. A broken profile is listed with its problem and stops nobody.
+alike: `models/<name>/model.toml`, `datasets/<name>.toml`, `boards/<name>.toml`,
+`references/<name>.toml` with its .csv beside it. A user's profile hides a shipped one of the same
+name. A broken profile is listed with its problem and stops nobody.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from msgspec import Meta
 from edgelab.boards import BoardProfile
 from edgelab.home import Home
 from edgelab.problem import Problem
+from edgelab.reference import Reference
 from edgelab.schema import SchemaProblem, read_toml
 from edgelab.settings.common import Precision, Share, Text, Threshold
 
@@ -109,6 +111,10 @@ class Catalogue:
         """All boards, by name."""
         return self._entries("boards", "*.toml", BoardProfile, lambda path: path.stem)
 
+    def references(self) -> list[Entry[Reference]]:
+        """All published tables, by name."""
+        return self._entries("references", "*.toml", Reference, lambda path: path.stem)
+
     def model(self, name: str) -> Entry[ModelProfile] | None:
         """The model of that name, or None."""
         return next((entry for entry in self.models() if entry.name == name), None)
@@ -116,6 +122,10 @@ class Catalogue:
     def dataset(self, name: str) -> Entry[DatasetProfile] | None:
         """The dataset of that name, or None."""
         return next((entry for entry in self.datasets() if entry.name == name), None)
+
+    def reference(self, name: str) -> Entry[Reference] | None:
+        """The published table of that name, or None."""
+        return next((entry for entry in self.references() if entry.name == name), None)
 
     def _entries(self, folder: str, pattern: str, kind: Any, name_of: Any) -> list[Entry[Any]]:
         found: dict[str, Entry[Any]] = {}

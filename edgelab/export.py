@@ -73,12 +73,12 @@ def results_csv(records: Iterable[RunRecord]) -> str:
     """One row a run, precision and threshold."""
     header = [column.name for column in COLUMNS]
     rows = ([column.value(row) for column in COLUMNS] for row in table(records))
-    return _csv(header, rows)
+    return csv_text(header, rows)
 
 
 def items_csv(folders: Iterable[RunFolder]) -> str:
     """One row an image, pass and threshold; detections stay in the run's items.jsonl."""
-    return _csv(ITEM_COLUMNS, (row for folder in folders for row in _item_rows(folder)))
+    return csv_text(ITEM_COLUMNS, (row for folder in folders for row in _item_rows(folder)))
 
 
 def curves_csv(folders: Iterable[RunFolder]) -> str:
@@ -87,12 +87,12 @@ def curves_csv(folders: Iterable[RunFolder]) -> str:
     epochs = [record for _, record in rows if isinstance(record, EpochEnded)]
     names = sorted({name for epoch in epochs for name in epoch.metrics})
     header = (*CURVE_COLUMNS, *(f"val_{name}" for name in names))
-    return _csv(header, (_curve_row(folder, record, names) for folder, record in rows))
+    return csv_text(header, (_curve_row(folder, record, names) for folder, record in rows))
 
 
 def sources_csv(entries: Iterable[Entry]) -> str:
     """One row a power source, or what was looked for in vain; no password is among it."""
-    return _csv(SOURCE_COLUMNS, (_source_row(entry) for entry in entries))
+    return csv_text(SOURCE_COLUMNS, (_source_row(entry) for entry in entries))
 
 
 def write_csv(path: Path, text: str) -> None:
@@ -118,7 +118,8 @@ def neutral(value: Value) -> Value:
     return value
 
 
-def _csv(header: Iterable[str], rows: Iterable[Iterable[Value]]) -> str:
+def csv_text(header: Iterable[str], rows: Iterable[Iterable[Value]]) -> str:
+    """A CSV document whose cells are harmless in a spreadsheet."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(header)

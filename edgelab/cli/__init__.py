@@ -94,10 +94,12 @@ def parser() -> argparse.ArgumentParser:
     for name, text in (
         ("models", "models known by name"),
         ("datasets", "datasets known by name"),
+        ("references", "published tables known by name"),
         ("doctor", "what this machine can do, and what is missing"),
     ):
         _add_json(_command(commands, name, name, text))
     _add_calibrate(commands)
+    _add_compare(commands)
     _add_power(commands)
     return top
 
@@ -158,6 +160,25 @@ def _add_calibrate(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         "--threads", type=positive_int, metavar="N", help="the most to use (default: all cores)"
     )
     _add_json(calibrate)
+
+
+_TABLE = "a run, several with commas between, or reference:NAME"
+
+
+def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    compare = _command(commands, "compare", "compare", "two tables of results side by side")
+    compare.add_argument("a", metavar="A", help=_TABLE)
+    compare.add_argument("b", metavar="B", help="what it is compared with, named alike")
+    compare.add_argument(
+        "--pair", action="append", default=[], metavar="A=B",
+        help="lay model A of the one beside model B of the other; may be given again",
+    )  # fmt: skip
+    compare.add_argument("--csv", metavar="FILE", help="write the rows; - for stdout")
+    compare.add_argument("--markdown", metavar="FILE", help="write a page; - for stdout")
+    check = _command(commands, "check", "check", "what cannot be right in a table of results")
+    check.add_argument("table", metavar="TABLE", help=_TABLE)
+    for command in (compare, check):
+        _add_json(command)
 
 
 def _add_power(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -1,0 +1,78 @@
+"""`edgelab compare`: two tables of results side by side."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from edgelab.cli.check import print_findings, print_lines
+from edgelab.cli.output import print_json, print_table
+from edgelab.compared import table_named
+from edgelab.comparison import Comparison, compare
+from edgelab.comparison_report import (
+    columns,
+    comparison_csv,
+    comparison_document,
+    comparison_markdown,
+)
+from edgelab.export import write_csv
+from edgelab.home import Home
+from edgelab.lab import Lab
+from edgelab.problem import Problem
+from edgelab.result_table import Pairing
+from edgelab.words import plain
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print, or write, what was asked for."""
+    lab = Lab(Home.default())
+    lab.recover()
+    asked = tuple(map(_pairing, options.pair))
+    right = table_named(lab, options.b)
+    right = replace(right, pairings=(*right.pairings, *asked))
+    comparison = compare(table_named(lab, options.a), right)
+    for path, text in (
+        (options.csv, comparison_csv(comparison)),
+        (options.markdown, comparison_markdown(comparison)),
+    ):
+        if path is not None:
+            _write(path, text)
+    if options.json:
+        print_json(comparison_document(comparison))
+    elif "-" not in (options.csv, options.markdown):
+        _print(comparison)
+    return 0
+
+
+def _pairing(text: str) -> Pairing:
+    own, equals, published = text.partition("=")
+    if not (own and equals and published):
+        raise Problem(f"--pair {text}: must be A's model, =, B's model")
+    return Pairing(own, published, same=False, difference="paired on request")
+
+
+def _write(name: str, text: str) -> None:
+    if name == "-":
+        sys.stdout.write(text)
+        return
+    path = Path(name).expanduser().absolute()
+    if not path.parent.is_dir():
+        raise Problem(f"{path}: there is no folder {path.parent}")
+    write_csv(path, text)
+    print(f"written to {path}", file=sys.stderr)
+
+
+def _print(comparison: Comparison) -> None:
+    print(f"A: {plain(comparison.left.title)}\nB: {plain(comparison.right.title)}\n")
+    chosen = columns(comparison, comparison.shared or None)
+    print_table(
+        [column.title for column in chosen],
+        ([column.text(row) for column in chosen] for row in comparison.rows),
+    )
+    print("\nWhat differs (A / B)")
+    print_lines(comparison.explanations or ("nothing that is known",))
+    print()
+    print_findings(comparison.left.title, comparison.left_findings)
+    print_findings(comparison.right.title, comparison.right_findings)

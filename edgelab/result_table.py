@@ -1,0 +1,202 @@
+"""Results as a comparison reads them: rows of known figures, own or published, of any task.
+
+A row holds what is known and nothing else: a figure or fact that is missing is unknown, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from edgelab import words
+from edgelab.record import PassSummary, RunRecord
+from edgelab.results import ResultRow, Value, as_dict, rows_of
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure that rows may have, by the name of its column in `edgelab.results`.
+
+    `compared`: a ratio of it says something.
+    """
+
+    name: str
+    title: str
+    show: Callable[[float | None], str]
+    compared: bool = True
+
+
+def _number(digits: int) -> Callable[[float | None], str]:
+    return lambda value: words.number(value, digits)
+
+
+FOUND_SHARE = "found_share"
+"""Found over true: what tables over different data have in common."""
+
+FIGURES: tuple[Figure, ...] = (
+    Figure("gt_count", "true", words.whole, compared=False),
+    Figure("pred_count", "found", words.whole),
+    Figure(FOUND_SHARE, "found/true", words.number),
+    Figure("mae_mean", "MAE", words.number),
+    Figure("mse_mean", "MSE", words.number),
+    Figure("accuracy", "accuracy", _number(4)),
+    Figure("macro_precision", "precision", _number(4)),
+    Figure("macro_recall", "recall", _number(4)),
+    Figure("macro_f1", "F1", _number(4)),
+    Figure("map50", "mAP50", words.number),
+    Figure("map50_95", "mAP50-95", words.number),
+    Figure("minutes_per_subdataset_mean", "min/part", words.number),
+    Figure("runtime_min", "minutes", words.number),
+    Figure("latency_p50_ms", "p50 ms", words.milliseconds),
+    Figure("latency_p90_ms", "p90 ms", words.milliseconds),
+    Figure("images_per_s", "img/s", _number(2)),
+    Figure("peak_memory_mb", "peak MB", words.whole),
+    Figure("model_mb", "model MB", _number(1)),
+    Figure("temperature_max_c", "max °C", words.whole),
+    Figure("energy_j_per_image", "J/image", _number(2)),
+)
+
+IMAGES = "images"
+"""Images counted; known for a pass, and for some published tables."""
+
+FACTS = ("board", "runtime", "resolution", "threads", "dataset", "time includes")
+"""What a comparison explains differences by, in the order told."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The sub-datasets that errors are means over. `even`: all of one size, exactly known.
+
+    `questions`: counts that were compared, one an image and sub-dataset it belongs to.
+    """
+
+    count: int
+    questions: int
+    even: bool
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One configuration. `source` says where it is from: a run's number, or a table's name."""
+
+    source: str
+    model: str
+    precision: str | None = None
+    threshold: float | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    variant: Mapping[str, str] = field(default_factory=dict)
+    parts: Parts | None = None
+    executed_share: float | None = None
+    """Which part of the nodes ran in the precision asked for."""
+    model_sha256: str | None = None
+    run: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The configuration in few words."""
+        threshold = "" if self.threshold is None else f"{self.threshold:g}"
+        parts = (self.model, *self.variant.values(), self.precision or "", threshold)
+        return " ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Rows of `own` are laid beside rows of `published`; without `same` it only stands in for it,
+    and `difference` says what is not the same."""
+
+    own: str
+    published: str
+    same: bool
+    difference: str = ""
+
+    @property
+    def words(self) -> str:
+        """One phrase for a person."""
+        if self.same:
+            return f"{self.own} is {self.published} under another name"
+        more = f" ({self.difference})" if self.difference else ""
+        return f"stand-in: {self.own} for {self.published}{more}"
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """One side of a comparison: a run, several, a study, or a published table."""
+
+    title: str
+    rows: tuple[TableRow, ...]
+    pairings: tuple[Pairing, ...] = ()
+    published: bool = False
+
+
+def table_of_runs(title: str, records: Iterable[RunRecord]) -> ResultTable:
+    """Own runs as a table; passes without a result have rows without figures."""
+    rows = tuple(_own_row(row) for record in records for row in rows_of(record))
+    return ResultTable(title, rows)
+
+
+def _own_row(row: ResultRow) -> TableRow:
+    known = as_dict(row)
+    numbers = {name: _finite(known.get(name)) for name in (*(f.name for f in FIGURES), IMAGES)}
+    return TableRow(
+        source=f"#{row.run.spec.number}",
+        model=str(known["model"]),
+        precision=row.summary.precision.value,
+        threshold=_finite(known.get("threshold")),
+        figures=with_share({name: value for name, value in numbers.items() if value is not None}),
+        facts=_facts(row),
+        parts=_parts(row),
+        executed_share=_executed_share(row.summary),
+        model_sha256=row.summary.model_sha256,
+        run=row.run.spec.id,
+    )
+
+
+def with_share(figures: dict[str, float]) -> dict[str, float]:
+    """The figures, and found over true where both are known."""
+    true, found = figures.get("gt_count"), figures.get("pred_count")
+    return figures | {FOUND_SHARE: found / true} if true and found is not None else figures
+
+
+def _finite(value: Value) -> float | None:
+    if isinstance(value, str) or value is None or abs(value) == float("inf") or value != value:
+        return None
+    return value
+
+
+def _executed_share(summary: PassSummary) -> float | None:
+    executed = summary.executed
+    if executed is None:
+        return None
+    nodes = {"int8": executed.integer, "fp16": executed.half, "fp32": executed.full}
+    total = sum(nodes.values())
+    asked = nodes.get(summary.precision.value)
+    return None if asked is None or not total else asked / total
+
+
+def _parts(row: ResultRow) -> Parts | None:
+    """Each class is a sub-dataset over all images."""
+    dataset = row.run.dataset
+    if row.counts is None or row.counts.gt_count is None or dataset is None or not dataset.classes:
+        return None
+    classes = len(dataset.classes)
+    return Parts(classes, classes * row.summary.images, even=True)
+
+
+_TIME_INCLUDES = (
+    "the measured window of a pass that all thresholds share: decoding, inference, "
+    "post-processing, journal; without loading and warm-up"
+)
+
+
+def _facts(row: ResultRow) -> dict[str, str]:
+    size, dataset, settings = row.summary.input_size, row.run.dataset, row.run.spec.settings
+    facts = {
+        "board": row.run.environment.get("board") or row.run.environment.get("cpu"),
+        "runtime": row.summary.runtime,
+        "resolution": f"{size[0]} x {size[1]} px" if size else None,
+        "threads": str(settings.threads),
+        "dataset": f"{dataset.name}, {dataset.split}: {dataset.images} images" if dataset else None,
+        "time includes": _TIME_INCLUDES if row.summary.elapsed_s is not None else None,
+    }
+    return {name: words.plain(value) for name, value in facts.items() if value}
