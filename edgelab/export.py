@@ -18,6 +18,7 @@ from edgelab.records import EpochEnded, Event, Header, Item, ItemLine, Record, T
 from edgelab.results import COLUMNS, Value, table
 from edgelab.run_folder import RunFolder
 from edgelab.spec import RunSpec
+from edgelab.tally import count_error
 
 if TYPE_CHECKING:  # runs are exported without looking for watts
     from edgelab.energy.survey import Entry
@@ -40,6 +41,7 @@ ITEM_COLUMNS = (
     "preprocess_ms",
     "infer_ms",
     "postprocess_ms",
+    "unanswered",
     "error",
 )
 
@@ -193,14 +195,13 @@ def _rows_of_item(spec: RunSpec, item: Item) -> Iterator[list[Value]]:
     ]
     tail: list[Value] = [
         *((times.latency, *msgspec.structs.astuple(times)) if times else (None,) * 5),
+        item.unanswered,
         item.error,
     ]
-    truth = None if item.truth is None else sum(item.truth.values())
-    if item.error is not None:
+    truth = None if item.truth is None else item.total(item.truth)
+    cuts = spec.settings.cuts
+    if item.error is not None or item.unanswered is not None:
         yield [*head, None, truth, None, None, *tail]
-    for threshold, counts in zip(spec.settings.cuts, item.counts, strict=False):
-        error = None
-        if item.truth is not None:
-            keys = counts.keys() | item.truth.keys()
-            error = sum(abs(counts.get(key, 0) - item.truth.get(key, 0)) for key in keys)
-        yield [*head, threshold, truth, sum(counts.values()), error, *tail]
+    for position, (threshold, counts) in enumerate(zip(cuts, item.counts, strict=False)):
+        found, error = item.total(counts), count_error(item, position)
+        yield [*head, threshold, truth, found, error, *tail]

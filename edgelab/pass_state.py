@@ -112,6 +112,7 @@ class PassState:
             reason=self.reason,
             images=self.tally.images,
             errors=self.tally.errors,
+            unanswered=self.tally.unanswered,
             rows=self.tally.rows() if self.tally.images else (),
             latency=self.tally.latency_figures() if len(self.tally.latency) else None,
             stages=self.tally.stage_means(),

@@ -35,6 +35,7 @@ class PassSummary(msgspec.Struct, frozen=True):
     reason: str = ""
     images: int = 0
     errors: int = 0
+    unanswered: int = 0
     rows: tuple[ThresholdRow, ...] = ()
     latency: LatencyFigures | None = None
     stages: StageTimes | None = None
@@ -101,11 +102,14 @@ class RunRecord(msgspec.Struct, frozen=True):
     damaged_lines: int = 0
 
     def without_classes(self) -> RunRecord:
-        """The same with the rows a class left out: what the index keeps."""
+        """The same without the parts of its rows: what the index keeps."""
         passes = tuple(
             msgspec.structs.replace(
                 summary,
-                rows=tuple(msgspec.structs.replace(row, classes=()) for row in summary.rows),
+                rows=tuple(
+                    msgspec.structs.replace(row, classes=(), by_true_count=())
+                    for row in summary.rows
+                ),
             )
             for summary in self.passes
         )

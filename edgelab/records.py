@@ -369,11 +369,13 @@ class StageTimes(msgspec.Struct, frozen=True):
 
 
 class Item(Record, frozen=True):
-    """One image of one pass.
+    """One image of one pass, or one question about it.
 
     `truth`: ground-truth objects by class index, None without annotations. `counts`: for each
-    threshold of the spec, in its order, detected objects by class index. `error`: why the image
-    gave no result; all else is then empty.
+    threshold of the spec, in its order, counted objects by class index; a task without thresholds
+    has one entry. `evaluated`: the class indices it counts for, None: all; other classes are in no
+    figure of it. `unanswered`: why there was an answer but no count in it; its times are good, it
+    is counted apart and is in no error. `error`: why there was no answer at all; all else is empty.
     """
 
     t: float
@@ -384,7 +386,27 @@ class Item(Record, frozen=True):
     times: StageTimes | None = None
     truth: dict[int, int] | None = None
     counts: tuple[dict[int, int], ...] = ()
+    evaluated: tuple[Count, ...] | None = None
+    unanswered: str | None = None
     error: str | None = None
+
+    def total(self, counts: dict[int, int]) -> int:
+        """Objects of the classes that the item counts for."""
+        if self.evaluated is None:
+            return sum(counts.values())
+        return sum(counts.get(index, 0) for index in self.evaluated)
+
+    def count_errors(self, position: int) -> dict[int, int] | None:
+        """Counted minus true, by class that the item counts for; classes without any left out.
+
+        `position`: of the threshold in the spec. None without annotations or without a count.
+        """
+        if self.truth is None or self.unanswered is not None or position >= len(self.counts):
+            return None
+        counts, truth = self.counts[position], self.truth
+        found = counts.keys() | truth.keys()
+        classes = found if self.evaluated is None else found & set(self.evaluated)
+        return {index: counts.get(index, 0) - truth.get(index, 0) for index in classes}
 
 
 class DetectedItem(Item, frozen=True, tag="item"):

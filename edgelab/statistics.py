@@ -81,21 +81,58 @@ class RunningPercentiles:
         return tuple(zip(edges, edges[1:], counts, strict=False))
 
 
-class CountErrors:
-    """Errors of per-image object counts for one sub-dataset: sums that give MAE and MSE."""
+TRUE_COUNT_BINS: tuple[tuple[int, int | None], ...] = (
+    (0, 0),
+    (1, 1),
+    (2, 2),
+    (3, 5),
+    (6, 10),
+    (11, None),
+)
+"""True counts that are told together, first and last; None: no end."""
 
-    __slots__ = ("absolute", "predicted", "squared", "truth")
+
+class BinErrors:
+    """Errors of the images whose true count lies in one bin: sums that give their means."""
+
+    __slots__ = ("absolute", "images", "signed")
 
     def __init__(self) -> None:
+        self.images = 0
+        self.absolute = 0
+        self.signed = 0
+
+
+class CountErrors:
+    """Errors of per-image object counts for one sub-dataset: sums that give their means."""
+
+    __slots__ = ("absolute", "bins", "exact", "images", "predicted", "squared", "truth")
+
+    def __init__(self) -> None:
+        self.images = 0
         self.truth = 0
         self.predicted = 0
         self.absolute = 0
         self.squared = 0
+        self.exact = 0
+        self.bins = tuple(BinErrors() for _ in TRUE_COUNT_BINS)
 
-    def add(self, truth: int, predicted: int) -> None:
-        """Take the true and the predicted count of one image."""
+    def add(self, truth: int, predicted: int, images: int = 1) -> None:
+        """Take the true and the predicted count of one image, or of several alike."""
         error = predicted - truth
-        self.truth += truth
-        self.predicted += predicted
-        self.absolute += abs(error)
-        self.squared += error * error
+        self.images += images
+        self.truth += truth * images
+        self.predicted += predicted * images
+        self.absolute += abs(error) * images
+        self.squared += error * error * images
+        self.exact += images * (error == 0)
+        place = self.bins[_bin_of(truth)]
+        place.images += images
+        place.absolute += abs(error) * images
+        place.signed += error * images
+
+
+def _bin_of(truth: int) -> int:
+    return next(
+        place for place, (_, last) in enumerate(TRUE_COUNT_BINS) if last is None or truth <= last
+    )

@@ -5,33 +5,58 @@ Live view, replay and the stored record all use it, so they cannot differ.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from edgelab.records import Item, StageTimes
-from edgelab.statistics import CountErrors, RunningPercentiles
+from edgelab.statistics import TRUE_COUNT_BINS, CountErrors, RunningPercentiles
 
 NotNegative = Annotated[float, Meta(ge=0)]
 
 
+class TrueCountBin(msgspec.Struct, frozen=True):
+    """How far counts are off where the true count lies between `first` and `last` (None: no end).
+
+    `bias`: mean of counted minus true.
+    """
+
+    first: int
+    last: int | None
+    images: int
+    mae: float
+    bias: float
+
+
 class ClassRow(msgspec.Struct, frozen=True):
-    """One sub-dataset (one class over all images of the pass) at one threshold."""
+    """One sub-dataset (one class over the images that count for it) at one threshold.
+
+    None: no image of it gave a count. `bias`: mean of counted minus true. `exact`: the share of
+    images counted without an error. `unanswered`: images whose answer held no count.
+    """
 
     name: str
     gt_count: int
     pred_count: int
-    mae: float
-    mse: float
+    mae: float | None
+    mse: float | None
+    images: int | None = None
+    rmse: float | None = None
+    bias: float | None = None
+    exact: float | None = None
+    unanswered: int = 0
+    by_true_count: tuple[TrueCountBin, ...] = ()
 
 
 class ThresholdRow(msgspec.Struct, frozen=True):
     """Counts and their errors at one threshold; None where the data has no annotations.
 
-    `threshold` is None for a task whose answers have no scores.
+    `threshold` is None for a task whose answers have no scores. What ends in `_mean` is a mean
+    over the sub-datasets that have images. `by_true_count` takes all sub-datasets together.
     """
 
     threshold: float | None
@@ -39,6 +64,10 @@ class ThresholdRow(msgspec.Struct, frozen=True):
     gt_count: int | None = None
     mae_mean: float | None = None
     mse_mean: float | None = None
+    rmse_mean: float | None = None
+    bias_mean: float | None = None
+    exact_mean: float | None = None
+    by_true_count: tuple[TrueCountBin, ...] = ()
     classes: tuple[ClassRow, ...] = ()
 
 
@@ -58,7 +87,8 @@ class PassTally:
     """The figures of one pass so far.
 
     Counts and their errors are those of the first repetition (the later ones repeat it); latencies
-    those of all. Images with an error count in `errors` and nowhere else.
+    those of all. Items with an error count in `errors` and nowhere else; items whose answer held no
+    count are in `unanswered` and in the latencies.
     """
 
     def __init__(self, thresholds: Sequence[float | None], classes: Sequence[str]) -> None:
@@ -67,11 +97,16 @@ class PassTally:
         self.done = 0
         self.images = 0
         self.errors = 0
+        self.unanswered = 0
         self.latency = RunningPercentiles()
         self.infer = RunningPercentiles()
         self._stages = [0.0, 0.0, 0.0, 0.0]
-        self._with_truth = 0
+        self._with_truth = False
         self._predicted = [0] * len(self.thresholds)
+        # Images by class that count for it. Those that count for every class stand under None,
+        # and only classes that are on such an image, or were found there, are looked at.
+        self._counted: Counter[int | None] = Counter()
+        self._unanswered: Counter[int | None] = Counter()
         self._by_class: list[defaultdict[int, CountErrors]] = [
             defaultdict(CountErrors) for _ in self.thresholds
         ]
@@ -106,11 +141,7 @@ class PassTally:
         return StageTimes(*(total / n for total in self._stages)) if n else None
 
     def rows(self) -> tuple[ThresholdRow, ...]:
-        """One row a threshold, in the order of the spec.
-
-        `mae_mean` and `mse_mean` are means over sub-datasets: each class of the dataset is one,
-        over all images that were evaluated.
-        """
+        """One row a threshold, in the order of the spec."""
         return tuple(self._row(position) for position in range(len(self.thresholds)))
 
     def _add_times(self, times: StageTimes) -> None:
@@ -121,52 +152,94 @@ class PassTally:
 
     def _add_counts(self, item: Item) -> None:
         self.images += 1
-        self._with_truth += item.truth is not None
+        self._with_truth |= item.truth is not None
+        classes = (None,) if item.evaluated is None else item.evaluated
+        if item.unanswered is not None:
+            self.unanswered += 1
+            self._unanswered.update(classes)
+            return
         for position, counts in enumerate(item.counts[: len(self.thresholds)]):
-            self._predicted[position] += sum(counts.values())
-            if item.truth is None:
-                continue
-            errors = self._by_class[position]
-            for index in counts.keys() | item.truth.keys():
-                errors[index].add(item.truth.get(index, 0), counts.get(index, 0))
+            self._predicted[position] += item.total(counts)
+        if item.truth is not None and len(item.counts) >= len(self.thresholds):
+            self._counted.update(classes)
+            self._add_errors(item, item.truth)
+
+    def _add_errors(self, item: Item, truth: dict[int, int]) -> None:
+        for errors, counts in zip(self._by_class, item.counts, strict=False):
+            found = counts.keys() | truth.keys()
+            for index in found if item.evaluated is None else item.evaluated:
+                errors[index].add(truth.get(index, 0), counts.get(index, 0))
 
     def _row(self, position: int) -> ThresholdRow:
-        threshold, predicted = self.thresholds[position], self._predicted[position]
+        threshold = self.thresholds[position]
         if not self._with_truth:
-            return ThresholdRow(threshold, predicted)
-        classes = tuple(self._class_rows(position))
+            return ThresholdRow(threshold, self._predicted[position])
+        errors = self._errors_by_class(position)
+        classes = tuple(self._class_row(index, each) for index, each in enumerate(errors))
         return ThresholdRow(
             threshold=threshold,
             pred_count=sum(row.pred_count for row in classes),
             gt_count=sum(row.gt_count for row in classes),
             mae_mean=_mean([row.mae for row in classes]),
             mse_mean=_mean([row.mse for row in classes]),
+            rmse_mean=_mean([row.rmse for row in classes]),
+            bias_mean=_mean([row.bias for row in classes]),
+            exact_mean=_mean([row.exact for row in classes]),
+            by_true_count=_by_true_count(errors),
             classes=classes,
         )
 
-    def _class_rows(self, position: int) -> list[ClassRow]:
-        errors = self._by_class[position]
-        indices = range(max(len(self.classes), 1 + max(errors, default=-1)))
-        return [self._class_row(index, errors.get(index, CountErrors())) for index in indices]
+    def _errors_by_class(self, position: int) -> list[CountErrors]:
+        """The sums of every class, with its images that held none and where none was found."""
+        known = self._by_class[position]
+        size = max(len(self.classes), 1 + max(known, default=-1))
+        return [self._completed(index, known[index]) for index in range(size)]
+
+    def _completed(self, index: int, errors: CountErrors) -> CountErrors:
+        errors.add(0, 0, self._counted[None] + self._counted[index] - errors.images)
+        return errors
 
     def _class_row(self, index: int, errors: CountErrors) -> ClassRow:
         name = self.classes[index] if index < len(self.classes) else f"class {index}"
-        n = self._with_truth
+        n = errors.images
+        mse = errors.squared / n if n else None
         return ClassRow(
-            name, errors.truth, errors.predicted, errors.absolute / n, errors.squared / n
+            name=name,
+            gt_count=errors.truth,
+            pred_count=errors.predicted,
+            mae=errors.absolute / n if n else None,
+            mse=mse,
+            images=n,
+            rmse=None if mse is None else math.sqrt(mse),
+            bias=(errors.predicted - errors.truth) / n if n else None,
+            exact=errors.exact / n if n else None,
+            unanswered=self._unanswered[None] + self._unanswered[index],
+            by_true_count=_by_true_count([errors]),
         )
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+def _mean(values: Iterable[float | None]) -> float | None:
+    """The mean of those that are known."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _by_true_count(errors: Iterable[CountErrors]) -> tuple[TrueCountBin, ...]:
+    """The bins that hold images, of all these sub-datasets together."""
+    bins = []
+    for (first, last), *same in zip(TRUE_COUNT_BINS, *(each.bins for each in errors), strict=True):
+        images = sum(each.images for each in same)
+        if images:
+            mae = sum(each.absolute for each in same) / images
+            bias = sum(each.signed for each in same) / images
+            bins.append(TrueCountBin(first, last, images, mae, bias))
+    return tuple(bins)
 
 
 def count_error(item: Item, position: int) -> int | None:
     """How far the counts of an image are off at a threshold, summed over its classes.
 
-    `position`: of the threshold in the spec. None without annotations or without a result.
+    `position`: of the threshold in the spec. None without annotations or without a count.
     """
-    if item.truth is None or position >= len(item.counts):
-        return None
-    counts, truth = item.counts[position], item.truth
-    return sum(abs(counts.get(key, 0) - truth.get(key, 0)) for key in counts.keys() | truth.keys())
+    errors = item.count_errors(position)
+    return None if errors is None else sum(map(abs, errors.values()))

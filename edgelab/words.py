@@ -59,6 +59,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return UNKNOWN if value is None else f"{value:.{digits}f}"
 
 
+def share(value: float | None) -> str:
+    """A part of a whole in per cent."""
+    return UNKNOWN if value is None else f"{100 * value:.0f} %"
+
+
 def whole(value: float | None) -> str:
     """A whole number."""
     return UNKNOWN if value is None else f"{value:.0f}"

@@ -156,6 +156,7 @@ class Pass:
             times=times,
             truth=query.image.truth,
             counts=tuple(self._counted(found.counts(each)) for each in self.settings.thresholds),
+            evaluated=query.image.evaluated,
             detections=found.rows(),
         )
 

@@ -224,7 +224,7 @@ def _conversion_problem(precision: Precision, error: Exception) -> str:
 
 def _prepared_image(sample: Sample) -> PreparedImage:
     path = str(sample.path.absolute()) if sample.path is not None else ""
-    return PreparedImage(sample.name, path, sample.truth, sample.problem)
+    return PreparedImage(sample.name, path, sample.truth, sample.evaluated, sample.problem)
 
 
 def _content_hash(paths: Sequence[Path]) -> str:

@@ -23,11 +23,15 @@ PREPARED_VERSION = 1
 
 
 class PreparedImage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One image to run. `truth`: objects by counted class; `problem`: why it cannot be run."""
+    """One image to run. `truth`: objects by counted class; `problem`: why it cannot be run.
+
+    `evaluated`: the counted classes whose sub-datasets it belongs to; None: all.
+    """
 
     name: str
     path: str = ""
     truth: dict[int, int] | None = None
+    evaluated: tuple[NotNegative, ...] | None = None
     problem: str | None = None
 
 

@@ -21,7 +21,7 @@ class ItemRow(NamedTuple):
     @property
     def true(self) -> int | None:
         """Annotated objects."""
-        return None if self.item.truth is None else sum(self.item.truth.values())
+        return None if self.item.truth is None else self.item.total(self.item.truth)
 
     @property
     def latency(self) -> float | None:
@@ -37,7 +37,7 @@ ITEM_COLUMNS: tuple[Column[ItemRow], ...] = (
     Column("found", lambda r: words.whole(r.found), lambda r: r.found, right=True),
     Column("off by", lambda r: words.whole(r.error), lambda r: r.error, right=True),
     Column("ms", lambda r: words.milliseconds(r.latency), lambda r: r.latency, right=True),
-    Column("problem", lambda r: words.plain(r.item.error or "", 40), lambda r: r.item.error),
+    Column("problem", lambda r: words.plain(_problem(r.item), 40), lambda r: _problem(r.item)),
 )
 
 
@@ -52,9 +52,13 @@ def worst_first(items: Iterable[Item], position: int) -> list[ItemRow]:
     return sorted(rows, key=_badness, reverse=True)
 
 
+def _problem(item: Item) -> str:
+    return item.error or item.unanswered or ""
+
+
 def _badness(row: ItemRow) -> tuple[bool, int, float]:
-    return (row.item.error is not None, row.error or 0, row.latency or 0.0)
+    return (bool(_problem(row.item)), row.error or 0, row.latency or 0.0)
 
 
 def _found(item: Item, position: int) -> int | None:
-    return sum(item.counts[position].values()) if position < len(item.counts) else None
+    return item.total(item.counts[position]) if position < len(item.counts) else None

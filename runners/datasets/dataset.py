@@ -18,13 +18,14 @@ class Sample:
     """One image. `truth`: objects by class index of the dataset, None without annotations.
 
     `name` is what a person calls it: relative to the images' folder. With a `problem` it cannot be
-    read, and has no path.
+    read, and has no path. `evaluated`: the classes whose sub-datasets it belongs to, None: all.
     """
 
     name: str
     path: Path | None
     truth: dict[int, int] | None = None
     problem: str | None = None
+    evaluated: tuple[int, ...] | None = None
 
     @property
     def size_bytes(self) -> int | None:
@@ -62,16 +63,18 @@ class Dataset:
         return replace(self, samples=self.samples[:limit])
 
     def fingerprint(self) -> str:
-        """SHA-256 over classes and, in order, each image's name, file size and truth.
+        """SHA-256 over classes and, in order, each image's name, file size, truth, sub-datasets.
 
         Two runs over data with the same fingerprint counted the same objects in the same files; the
         pixels are not read for it.
         """
-        facts = [
-            (sample.name, sample.size_bytes, sorted(sample.truth.items()) if sample.truth else [])
-            for sample in self.samples
-        ]
+        facts = [_facts(sample) for sample in self.samples]
         return hashlib.sha256(msgspec.json.encode((self.classes, facts))).hexdigest()
+
+
+def _facts(sample: Sample) -> tuple[object, ...]:
+    facts = (sample.name, sample.size_bytes, sorted(sample.truth.items()) if sample.truth else [])
+    return facts if sample.evaluated is None else (*facts, sample.evaluated)
 
 
 def sample_at(path: Path, name: str, truth: dict[int, int] | None = None) -> Sample:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import math
 import statistics as reference
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgelab.statistics import (
+    TRUE_COUNT_BINS,
     CountErrors,
     RunningPercentiles,
     percentile_of,
@@ -66,3 +68,18 @@ def test_count_errors_add_up(pairs: list[tuple[int, int]]) -> None:
     assert errors.predicted == sum(p for _, p in pairs)
     assert errors.absolute == sum(abs(p - t) for t, p in pairs)
     assert errors.squared == sum((p - t) ** 2 for t, p in pairs)
+    assert errors.exact == sum(p == t for t, p in pairs)
+    assert errors.images == len(pairs)
+    for (first, last), place in zip(TRUE_COUNT_BINS, errors.bins, strict=True):
+        inside = [(t, p) for t, p in pairs if first <= t <= (50 if last is None else last)]
+        assert place.images == len(inside)
+        assert place.absolute == sum(abs(p - t) for t, p in inside)
+        assert place.signed == sum(p - t for t, p in inside)
+
+
+def test_bins_of_true_counts_leave_no_gap() -> None:
+    assert TRUE_COUNT_BINS[0][0] == 0
+    assert TRUE_COUNT_BINS[-1][1] is None
+    for (_, last), (first, _) in pairwise(TRUE_COUNT_BINS):
+        assert last is not None
+        assert first == last + 1
