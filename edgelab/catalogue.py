@@ -2,8 +2,8 @@
 
 Shipped profiles live in the `profiles` package, a user's own in `$EDGELAB_HOME/profiles`, laid out
 alike: `models/<name>/model.toml`, `datasets/<name>.toml`, `boards/<name>.toml`,
-`references/<name>.toml` with its .csv beside it. A user's profile hides a shipped one of the same
-name. A broken profile is listed with its problem and stops nobody.
+`studies/<name>.toml`, `references/<name>.toml` with its .csv beside it. A user's profile hides a
+shipped one of the same name. A broken profile is listed with its problem and stops nobody.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from edgelab.problem import Problem
 from edgelab.reference import Reference
 from edgelab.schema import SchemaProblem, read_toml
 from edgelab.settings.common import Precision, Share, Text, Threshold
+from edgelab.study import StudyProfile
 
 P = TypeVar("P")
 
@@ -114,6 +115,14 @@ class Catalogue:
     def references(self) -> list[Entry[Reference]]:
         """All published tables, by name."""
         return self._entries("references", "*.toml", Reference, lambda path: path.stem)
+
+    def studies(self) -> list[Entry[StudyProfile]]:
+        """All study profiles, by name."""
+        return self._entries("studies", "*.toml", StudyProfile, lambda path: path.stem)
+
+    def study(self, name: str) -> Entry[StudyProfile] | None:
+        """The study profile of that name, or None."""
+        return next((entry for entry in self.studies() if entry.name == name), None)
 
     def model(self, name: str) -> Entry[ModelProfile] | None:
         """The model of that name, or None."""

@@ -79,6 +79,11 @@ class Home:
         return self.root / "profiles"
 
     @property
+    def studies(self) -> Path:
+        """One file a study that was begun, named by its id."""
+        return self.root / "studies"
+
+    @property
     def exports(self) -> Path:
         """CSV files that the console writes."""
         return self.root / "exports"

@@ -7,7 +7,6 @@ import secrets
 import shutil
 import time
 from dataclasses import dataclass
-from typing import Literal
 
 from edgelab.detach import start_supervisor
 from edgelab.durable import try_locked
@@ -20,7 +19,7 @@ from edgelab.record import RunRecord
 from edgelab.resume import resume
 from edgelab.run_folder import RunFolder
 from edgelab.schema import SchemaProblem
-from edgelab.spec import SPEC_VERSION, CoolDown, RunSpec, Settings
+from edgelab.spec import NO_TERMS, SPEC_VERSION, RunSpec, Settings, Terms
 from edgelab.store import Store, read_record
 from edgelab.supervisor import settle_queue
 
@@ -36,32 +35,37 @@ class Lab:
         """The index of the runs that are over."""
         return Store(self.home)
 
-    def submit(
+    def submit(self, settings: Settings, title: str, terms: Terms = NO_TERMS) -> RunSpec:
+        """Write a new run down, queue it, and see that a supervisor lives."""
+        spec = self.write_down(settings, title, secrets.token_hex(4), terms)
+        start_supervisor(self.home)
+        return spec
+
+    def write_down(
         self,
         settings: Settings,
         title: str,
-        *,
-        time_limit_s: float | None = None,
-        cool_down: CoolDown | None = None,
-        governor: Literal["performance"] | None = None,
+        run_id: str,
+        terms: Terms = NO_TERMS,
+        study: str | None = None,
     ) -> RunSpec:
-        """Write a new run down, queue it, and see that a supervisor lives."""
+        """Write a new run down and queue it; no supervisor is started for it."""
         spec = RunSpec(
             version=SPEC_VERSION,
-            id=secrets.token_hex(4),
+            id=run_id,
             number=next_number(self.home),
             title=title,
             created=time.time(),
             settings=settings,
-            time_limit_s=time_limit_s,
-            cool_down=cool_down,
-            governor=governor,
+            time_limit_s=terms.time_limit_s,
+            cool_down=terms.cool_down,
+            governor=terms.governor,
+            study=study,
         )
         folder = self.folder(spec.id)
-        folder.path.mkdir(parents=True)
+        folder.path.mkdir(parents=True, exist_ok=True)
         folder.write_spec(spec)
         enqueue(self.home, spec.number, spec.id)
-        start_supervisor(self.home)
         return spec
 
     def recover(self) -> None:
@@ -127,8 +131,12 @@ class Lab:
 
     def resume(self, folder: RunFolder) -> None:
         """Go on with a run that ended before its time, from where it stood."""
-        resume(self.home, folder)
+        self.put_back(folder)
         start_supervisor(self.home)
+
+    def put_back(self, folder: RunFolder) -> None:
+        """The same, but no supervisor is started for it."""
+        resume(self.home, folder)
 
     def delete(self, folder: RunFolder) -> None:
         """Remove a run that is over, its folder and its line in the index."""

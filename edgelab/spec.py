@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +18,9 @@ Settings = DetectSettings | TrainSettings
 """The settings of any task, told apart by their key `task`."""
 
 
+RunId = Annotated[str, Meta(pattern="^[0-9a-f]{8}$")]
+
+
 class CoolDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Before each measuring step, wait until the hottest zone is back at `celsius`.
 
@@ -28,11 +31,28 @@ class CoolDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     celsius: Annotated[float, Meta(ge=0, le=150)] | None = None
 
 
+class Terms(NamedTuple):
+    """What any run can be told besides its task: its time limit in seconds, and the board's state.
+
+    `governor`: hold the clocks during the run.
+    """
+
+    time_limit_s: float | None = None
+    cool_down: CoolDown | None = None
+    governor: Literal["performance"] | None = None
+
+
+NO_TERMS = Terms()
+
+
 class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A run before it starts. `number` counts the runs of this lab; `created` is Unix time, s."""
+    """A run before it starts. `number` counts the runs of this lab; `created` is Unix time, s.
+
+    `study`: the id of the study that it is part of.
+    """
 
     version: Annotated[int, Meta(ge=SPEC_VERSION, le=SPEC_VERSION)]
-    id: Annotated[str, Meta(pattern="^[0-9a-f]{8}$")]
+    id: RunId
     number: Positive
     title: Text
     created: float
@@ -40,6 +60,7 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time_limit_s: Annotated[float, Meta(gt=0)] | None = None
     cool_down: CoolDown | None = None
     governor: Literal["performance"] | None = None
+    study: RunId | None = None
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.created):

@@ -71,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(module="console")
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
     _add_run(commands)
+    _add_study(commands)
     _add_runs(commands)
     for name, module, text in (
         ("show", "show", "what is known of a run"),
@@ -95,6 +96,7 @@ def parser() -> argparse.ArgumentParser:
         ("models", "models known by name"),
         ("datasets", "datasets known by name"),
         ("references", "published tables known by name"),
+        ("studies", "studies known by name, and those that were begun"),
         ("doctor", "what this machine can do, and what is missing"),
     ):
         _add_json(_command(commands, name, name, text))
@@ -135,6 +137,23 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     )
     _add_detach(command)
     _add_json(command)
+
+
+def _add_study(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    study = _command(commands, "study", "study", "run a matrix of models and settings")
+    study.add_argument("study", help="a name, a .toml file, or the id of one that was begun")
+    study.add_argument("--resume", action="store_true", help="go on with one that was begun")
+    study.add_argument(
+        "--retry", action="store_true", help="with --resume: try failed runs again, too"
+    )
+    study.add_argument("--model", action="append", metavar="M", help="instead of its own; again")
+    study.add_argument("--dataset", action="append", metavar="D", help="instead of its own; again")
+    study.add_argument("--images", metavar="DIR", help="the image folder of a COCO .json")
+    study.add_argument("--precision", action="append", metavar="P", help="instead of its own")
+    study.add_argument("--threads", action="append", type=positive_int, metavar="N")
+    study.add_argument("--repetitions", type=positive_int, metavar="N", help="times over the data")
+    study.add_argument("--limit", type=positive_int, metavar="N", help="the first N images only")
+    _add_run_options(study)
 
 
 def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from edgelab import words
 from edgelab.cli.output import StatusLine, print_table
@@ -22,7 +23,7 @@ from edgelab.projection import RunProjection
 from edgelab.reader import LiveRun, Replay
 from edgelab.record import RunRecord
 from edgelab.records import MEASURE, TRAIN, Outcome
-from edgelab.results import SHOWN, rows_of
+from edgelab.results import SHOWN, ResultRow, rows_of
 from edgelab.training_state import TrainingState
 
 TICK_S = 0.25
@@ -73,21 +74,21 @@ def print_results(record: RunRecord) -> None:
         print_table(SCORE_TITLES, score_rows(record))
         print_table(CLASS_TITLES, class_rows(record.scores[-1]))
     if record.passes:
-        _print_passes(record)
+        print_rows(list(rows_of(record)))
     for warning in record.warnings:
         print(f"note: {words.plain(warning)}")
     if record.outcome.over and record.outcome is not Outcome.FINISHED:
         print(f"{record.outcome}: {reason_lines(record.reason)}")
 
 
-def _print_passes(record: RunRecord) -> None:
-    rows = list(rows_of(record))
+def print_rows(rows: Sequence[ResultRow]) -> None:
+    """The columns that are known of any of these rows."""
     cells = {column: [column.text(row) for row in rows] for column in SHOWN}
     # What nobody knows of any row takes no room; the CSV has all columns.
     told = [column for column in SHOWN if set(cells[column]) - {words.UNKNOWN}]
     titles = [column.title or "" for column in told]
     print_table(titles, zip(*(cells[column] for column in told), strict=True))
-    if not any(summary.energy for summary in record.passes):
+    if not any(row.summary.energy for row in rows):
         print("no power source: see docs/energy.md")
 
 

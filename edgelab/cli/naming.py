@@ -32,7 +32,7 @@ def named_dataset(options: argparse.Namespace, catalogue: Catalogue) -> dict[str
     if options.images and options.dataset in datasets:
         raise Problem(f"--images: the dataset {options.dataset} has its own; leave it out")
     return {
-        "dataset": _named_or_path(options.dataset, datasets, "dataset"),
+        "dataset": named_or_path(options.dataset, datasets, "dataset"),
         "images": str(Path(options.images).absolute()) if options.images else None,
         "split": options.split,
     }
@@ -44,14 +44,15 @@ def model_named(given: str, catalogue: Catalogue, suffixes: Collection[str] = ON
     Raises Problem.
     """
     models = [entry.name for entry in catalogue.models()]
-    model = _named_or_path(given, models, "model")
+    model = named_or_path(given, models, "model")
     if model not in models and Path(model).suffix.lower() not in suffixes:
         expected = " or ".join(suffixes)
         raise Problem(f"--model {words.plain(given)}: not an {expected} file")
     return model
 
 
-def _named_or_path(given: str, names: list[str], kind: str) -> str:
+def named_or_path(given: str, names: list[str], kind: str) -> str:
+    """`given` where it is one of the names, else its path made absolute; raises Problem."""
     if given in names:
         return given
     try:

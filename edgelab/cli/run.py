@@ -9,7 +9,7 @@ from edgelab.catalogue import Catalogue
 from edgelab.cli.started import attend
 from edgelab.home import Home
 from edgelab.lab import Lab
-from edgelab.spec import CoolDown
+from edgelab.spec import CoolDown, Terms
 
 
 def run(options: argparse.Namespace) -> int:
@@ -19,11 +19,6 @@ def run(options: argparse.Namespace) -> int:
     settings, title = task.settings(options, Catalogue(lab.home))
     lab.recover()
     cool_down = None if options.cool_down is None else CoolDown(limit_s=options.cool_down)
-    spec = lab.submit(
-        settings,
-        title,
-        time_limit_s=options.time_limit,
-        cool_down=cool_down,
-        governor=options.governor,
-    )
+    terms = Terms(options.time_limit, cool_down, options.governor)
+    spec = lab.submit(settings, title, terms)
     return attend(lab, spec, options)
