@@ -46,7 +46,21 @@ class DetectorProfile(
     precisions: tuple[Precision, ...] = tuple(Precision)
 
 
-ModelProfile = DetectorProfile
+class ClassifierProfile(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="task", tag="classify"
+):
+    """A classifier by name. `file`, an .onnx relative to the profile, tells classes and input."""
+
+    schema_version: ProfileVersion
+    title: Text
+    file: Text
+    license: Text = "unknown"
+    note: str = ""
+    dataset: str | None = None
+    precisions: tuple[Precision, ...] = tuple(Precision)
+
+
+ModelProfile = DetectorProfile | ClassifierProfile
 """A model by name; its key `task` says what it is for."""
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 # How the native libraries word a failed allocation; they raise it as errors of their own.
-_OUT_OF_MEMORY_WORDS = ("bad_alloc", "failed to allocate memory", "outofmemoryerror")
+_OUT_OF_MEMORY_WORDS = (
+    "bad_alloc",
+    "failed to allocate memory",
+    "outofmemoryerror",
+    "can't allocate memory",  # torch, on a CPU
+    "cuda out of memory",
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

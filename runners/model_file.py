@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from edgelab.catalogue import Catalogue, ModelProfile
+from edgelab.catalogue import Catalogue, DetectorProfile
 from edgelab.problem import Problem
 from edgelab.schema import convert
 from edgelab.settings.common import Precision
@@ -76,11 +76,13 @@ class ModelFile:
         return self.end_to_end and bool(self.metadata.args.get("nms"))
 
 
-def find_model(model: str, catalogue: Catalogue) -> tuple[str, Path, ModelProfile | None]:
+def find_model(model: str, catalogue: Catalogue) -> tuple[str, Path, DetectorProfile | None]:
     """The name, file and profile that `model`, a catalogue name or a path, stands for."""
     entry = catalogue.model(model)
     if entry is not None:
         profile = entry.require()
+        if not isinstance(profile, DetectorProfile):
+            raise Problem(f"{model}: no detector, its task is {profile.__struct_config__.tag}")
         return entry.name, entry.path.parent / profile.file, profile
     path = Path(model).expanduser()
     if path.suffix.lower() != ".onnx":

@@ -25,6 +25,7 @@ from runners.classes import ClassMap, map_classes
 from runners.converted import Converted, ConvertedModels, Recipe
 from runners.datasets.dataset import Dataset, Sample
 from runners.datasets.source import Source, open_source
+from runners.drawing import Drawing
 from runners.graph_cost import graph_cost
 from runners.images import read_regular_file
 from runners.memory import is_out_of_memory
@@ -64,7 +65,7 @@ def prepare(step: RunningStep, home: Home) -> None:
             f"family = {profile.family!r}"
         )
     step.phase("read the dataset")
-    source = open_source(settings, catalogue, home, _Drawing(step))
+    source = open_source(settings, catalogue, home, Drawing(step))
     dataset = source.evaluation(settings)
     names, classes = map_classes(
         model.metadata.class_names, model.classes, dataset.classes, dataset.has_truth
@@ -169,20 +170,6 @@ class Converter:
 
     def _graph(self) -> object:
         return load_graph(self.model.path.read_bytes(), self.model.path)
-
-
-class _Drawing:
-    """Tells of a generated split while it is drawn: a phase of its own, begun once a split."""
-
-    def __init__(self, step: RunningStep) -> None:
-        self._step = step
-        self._split: str | None = None
-
-    def __call__(self, split: str, done: int, total: int) -> None:
-        if split != self._split:
-            self._split = split
-            self._step.phase(f"draw the {split} images", total)
-        self._step.progress(done)
 
 
 def _tell_dataset(step: RunningStep, dataset: Dataset, classes: ClassMap) -> None:

@@ -8,7 +8,7 @@ import signal
 from edgelab import words
 from edgelab.cli.follow import follow, print_results
 from edgelab.cli.output import print_json, say
-from edgelab.export import results_csv, write_csv
+from edgelab.export import curves_csv, results_csv, write_csv
 from edgelab.lab import Lab
 from edgelab.reader import LiveRun
 from edgelab.records import Outcome
@@ -45,7 +45,8 @@ def _followed(lab: Lab, spec: RunSpec, as_json: bool) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     record = lab.record(folder)
     csv_file = lab.home.exports / f"run-{spec.number:04d}-{spec.id}.csv"
-    write_csv(csv_file, results_csv([record]))
+    trained = record.training is not None
+    write_csv(csv_file, curves_csv([folder]) if trained else results_csv([record]))
     if as_json:
         rows = [as_dict(row) for row in rows_of(record)]
         document = {"run": spec.id, "outcome": outcome, "reason": record.reason, "rows": rows}

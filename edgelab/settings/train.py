@@ -34,11 +34,13 @@ class TrainSettings(TaskSettings, frozen=True, kw_only=True, tag="train"):
     `model` is a trainable architecture of the catalogue, or `timm:` and a name of that library.
     `dataset`: a catalogue name, a folder with a folder a class, a .csv, a COCO .json (then `images`
     is its image folder), a folder of IDX files or of parquet files, or `digits`. Data without
-    splits are split by class: `val_share` and `test_share` of them are held out.
+    splits are split by class: `val_share` and `test_share` of them are held out. `patch_size`: px a
+    side of a transformer's patches, where its architecture leaves them open.
 
     One step of the optimiser (AdamW) sees `batch` x `accumulate` images. The learning rate is
     multiplied by `plateau_factor` after `plateau_patience` epochs without a lower held-out loss;
-    after `patience` such epochs training ends. `limit` bounds the images of each split.
+    after `patience` epochs without a better one training ends. `limit` bounds the images of each
+    split.
     """
 
     images: Text | None = None
@@ -46,6 +48,7 @@ class TrainSettings(TaskSettings, frozen=True, kw_only=True, tag="train"):
     test_share: Annotated[float, Meta(gt=0.0, lt=0.5)] = 0.15
     limit: Positive | None = None
     image_size: Annotated[int, Meta(ge=8, le=1024)] = 224
+    patch_size: Annotated[int, Meta(ge=2, le=64)] = 16
     epochs: Positive = 15
     patience: Positive = 5
     batch: Positive = 32

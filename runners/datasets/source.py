@@ -62,7 +62,7 @@ def open_source(
     """Find the data that `settings.dataset` names. Raises Problem where there is none."""
     entry = catalogue.dataset(settings.dataset)
     if entry is not None:
-        return _by_name(entry, home, on_image)
+        return open_named(entry, home, on_image)
     path = Path(settings.dataset).expanduser()
     if not path.exists():
         raise Problem(
@@ -75,7 +75,8 @@ def open_source(
     return _at_path(path, images, path.stem, "val", None)
 
 
-def _by_name(entry: Entry[DatasetProfile], home: Home, on_image: OnImage) -> Source:
+def open_named(entry: Entry[DatasetProfile], home: Home, on_image: OnImage) -> Source:
+    """The data of a catalogue entry; raises Problem where it is broken."""
     profile = entry.require()
     if isinstance(profile, GeneratedDataset):
         return _generated(entry.name, entry.path, profile, home, on_image)

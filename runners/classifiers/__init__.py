@@ -1,0 +1,1 @@
+"""Image classifiers to be trained: timm backbones with heads of our own."""
