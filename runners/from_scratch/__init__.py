@@ -1,0 +1,1 @@
+"""A vision transformer and a vision-language model written out, to be read and to learn from."""
