@@ -21,7 +21,7 @@ from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.reference import Reference
 from edgelab.schema import SchemaProblem, read_toml
-from edgelab.settings.common import Precision, Share, Text, Threshold
+from edgelab.settings.common import NotNegative, Positive, Precision, Share, Text, Threshold
 from edgelab.study import StudyProfile
 
 P = TypeVar("P")
@@ -78,7 +78,11 @@ class GeneratedDataset(msgspec.Struct, frozen=True, tag_field="kind", tag="gener
 class LocalDataset(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="local"
 ):
-    """A dataset on disk: a COCO .json with `images`, a dataset .yaml, or a folder of images."""
+    """A dataset on disk: a COCO .json with `images`, a dataset .yaml, or a folder of images.
+
+    `classes`, `per_class`, `seed`: which sub-datasets are made of it. `missing`: what to do where
+    it is not there.
+    """
 
     schema_version: ProfileVersion
     title: Text
@@ -86,6 +90,10 @@ class LocalDataset(
     images: Text | None = None
     default_split: Text = "val"
     calibration_split: str | None = None
+    classes: Annotated[tuple[Text, ...], Meta(min_length=1)] | None = None
+    per_class: Positive | None = None
+    seed: NotNegative = 0
+    missing: str = ""
     note: str = ""
 
 

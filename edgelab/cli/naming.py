@@ -24,6 +24,11 @@ def dataset_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--images", metavar="DIR", help="the image folder of a COCO .json")
     command.add_argument("--split", metavar="NAME", help="which split of the dataset")
+    command.add_argument("--classes", metavar="A,B", help="count these classes only")
+    command.add_argument(
+        "--per-class", type=int, metavar="N", help="up to N images a class, that hold the class"
+    )
+    command.add_argument("--seed", type=int, metavar="N", help="which images those are (default 0)")
 
 
 def named_dataset(options: argparse.Namespace, catalogue: Catalogue) -> dict[str, object]:
@@ -35,7 +40,15 @@ def named_dataset(options: argparse.Namespace, catalogue: Catalogue) -> dict[str
         "dataset": named_or_path(options.dataset, datasets, "dataset"),
         "images": str(Path(options.images).absolute()) if options.images else None,
         "split": options.split,
+        "classes": class_names(options.classes),
+        "per_class": options.per_class,
+        "subset_seed": options.seed,
     }
+
+
+def class_names(given: str | None) -> list[str] | None:
+    """The names between commas; None where nothing was given."""
+    return None if given is None else [name.strip() for name in given.split(",")]
 
 
 def model_named(given: str, catalogue: Catalogue, suffixes: Collection[str] = ONNX) -> str:

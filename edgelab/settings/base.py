@@ -50,12 +50,16 @@ class TaskSettings(
 class MeasureSettings(TaskSettings, frozen=True, kw_only=True):
     """A task that measures a model, image by image, in one or more precisions.
 
-    `images`: the image folder of a COCO .json. None means: as the model's or the dataset's profile
-    says.
+    `images`: the image folder of a COCO .json. `classes`: those that are counted. `per_class`: each
+    class is counted over up to so many images that hold it, drawn by `subset_seed`. None means: as
+    the model's or the dataset's profile says.
     """
 
     images: Text | None = None
     split: Text | None = None
+    classes: Annotated[tuple[Text, ...], Meta(min_length=1)] | None = None
+    per_class: Positive | None = None
+    subset_seed: NotNegative | None = None
     precisions: Annotated[tuple[Precision, ...], Meta(min_length=1)] = (Precision.FP32,)
     scenario: Scenario = Scenario.SINGLE_STREAM
     warmup: NotNegative = 5
@@ -65,6 +69,7 @@ class MeasureSettings(TaskSettings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         must_differ("precisions", self.precisions)
+        must_differ("classes", tuple(name.casefold() for name in self.classes or ()))
 
     @property
     def passes(self) -> tuple[Precision, ...]:

@@ -6,11 +6,26 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import msgspec
 
 WHOLE = "all"
 """The split of data that has none."""
+
+
+class Box(NamedTuple):
+    """An annotated box: `label`, a class index of the dataset, and px of the image.
+
+    `crowd`: it outlines a group; what is found there is neither right nor wrong.
+    """
+
+    label: int
+    x: float
+    y: float
+    width: float
+    height: float
+    crowd: bool = False
 
 
 @dataclass(frozen=True)
@@ -26,6 +41,7 @@ class Sample:
     truth: dict[int, int] | None = None
     problem: str | None = None
     evaluated: tuple[int, ...] | None = None
+    boxes: tuple[Box, ...] | None = None
 
     @property
     def size_bytes(self) -> int | None:
@@ -87,7 +103,12 @@ def sample_at(path: Path, name: str, truth: dict[int, int] | None = None) -> Sam
     return Sample(name, path, truth)
 
 
-def sample_inside(folder: Path, name: str, truth: dict[int, int] | None = None) -> Sample:
+def sample_inside(
+    folder: Path,
+    name: str,
+    truth: dict[int, int] | None = None,
+    boxes: tuple[Box, ...] | None = None,
+) -> Sample:
     """The image `name` of `folder`, where a name from an annotation file may be hostile.
 
     A name that leads out of the folder becomes a sample with a problem, which the run records.
@@ -95,7 +116,7 @@ def sample_inside(folder: Path, name: str, truth: dict[int, int] | None = None) 
     parts = PurePosixPath(name)
     if parts.is_absolute() or ".." in parts.parts or "\0" in name:
         return Sample(name, None, truth, "the file name leads out of the image folder")
-    return sample_at(folder / name, name, truth)
+    return replace(sample_at(folder / name, name, truth), boxes=boxes)
 
 
 def evenly(samples: Sequence[Sample], count: int) -> list[Sample]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from edgelab.catalogue import Catalogue, DatasetProfile, Entry, GeneratedDataset, LocalDataset
 from edgelab.home import Home
 from edgelab.problem import Problem
-from edgelab.settings.detect import DetectSettings
+from edgelab.settings.base import MeasureSettings
 from runners.datasets import charts, shapes
 from runners.datasets.coco import read_coco
 from runners.datasets.dataset import Dataset, Sample, evenly
 from runners.datasets.folder import read_folder
+from runners.datasets.subset import of_classes, per_class
 from runners.datasets.yolo_yaml import YoloDataset
 
 OnImage = Callable[[str, int, int], None]
@@ -31,23 +32,38 @@ class Source:
     read: Callable[[str | None], Dataset]
     default_split: str | None = None
     calibration_split: str | None = None
+    profile: LocalDataset | None = None
 
-    def evaluation(self, settings: DetectSettings) -> Dataset:
-        """What the run asks for: its split, its first `limit` images."""
+    def evaluation(self, settings: MeasureSettings) -> Dataset:
+        """What the run asks for: its split, classes and sub-datasets, its first `limit` images."""
         if settings.split is not None and self.default_split is None:
             raise Problem(f"{settings.dataset}: has no splits: leave the split out")
-        return self.read(settings.split or self.default_split).limited(settings.limit)
+        dataset = self.read(settings.split or self.default_split)
+        return self._subset(dataset, settings).limited(settings.limit)
+
+    def _subset(self, dataset: Dataset, settings: MeasureSettings) -> Dataset:
+        """The run's own choice of sub-datasets before that of the dataset's profile."""
+        profile = self.profile
+        classes = settings.classes or (profile.classes if profile else None)
+        most = settings.per_class or (profile.per_class if profile else None)
+        seed = settings.subset_seed
+        if seed is None:
+            seed = profile.seed if profile else 0
+        if classes is not None:
+            dataset = of_classes(dataset, classes)
+        return dataset if most is None else per_class(dataset, most, seed)
 
     def calibration(self, evaluated: Dataset, count: int) -> tuple[list[Sample], str | None]:
         """Up to `count` images to calibrate on, and what a reader must know about their choice.
 
         From the calibration split; else from images of the evaluated split that the run's limit
-        leaves out; else from the evaluated images themselves.
+        and sub-datasets leave out; else from the evaluated images themselves.
         """
         if self.calibration_split is not None and self.calibration_split != evaluated.split:
             return evenly(_usable(self.read(self.calibration_split).samples), count), None
         whole = self.read(evaluated.split if self.default_split is not None else None)
-        rest = _usable(whole.samples[len(evaluated.samples) :])
+        taken = {sample.name for sample in evaluated.samples}
+        rest = [sample for sample in _usable(whole.samples) if sample.name not in taken]
         if rest:
             return evenly(rest, count), None
         return evenly(_usable(evaluated.samples), count), (
@@ -57,7 +73,7 @@ class Source:
 
 
 def open_source(
-    settings: DetectSettings, catalogue: Catalogue, home: Home, on_image: OnImage
+    settings: MeasureSettings, catalogue: Catalogue, home: Home, on_image: OnImage
 ) -> Source:
     """Find the data that `settings.dataset` names. Raises Problem where there is none."""
     entry = catalogue.dataset(settings.dataset)
@@ -86,7 +102,13 @@ def open_named(entry: Entry[DatasetProfile], home: Home, on_image: OnImage) -> S
 def _local(name: str, folder: Path, profile: LocalDataset) -> Source:
     path = folder / Path(profile.path).expanduser()
     images = folder / Path(profile.images).expanduser() if profile.images else None
-    return _at_path(path, images, name, profile.default_split, profile.calibration_split)
+    for place in (path, images):
+        if place is not None and not place.exists():
+            raise Problem(
+                f"{name}: {place} does not exist{profile.missing and ': '}{profile.missing}"
+            )
+    source = _at_path(path, images, name, profile.default_split, profile.calibration_split)
+    return replace(source, profile=profile)
 
 
 def _at_path(

@@ -186,3 +186,16 @@ def test_a_model_that_is_none_fails_with_a_reason(
     assert result["outcome"] == "failed"
     assert "broken.onnx" in result["reason"]
     assert "Traceback" not in result["reason"]
+
+
+def test_sub_datasets_share_images_and_count_their_own_class(
+    edgelab: CommandLine, detect: tuple[str, ...]
+) -> None:
+    arguments = (*detect, "--classes", "red,blue", "--per-class", "3", "--threshold", "0.5")
+    result = edgelab.json(*arguments)
+    record = edgelab.json("show", result["run"])
+    (row,) = record["passes"][0]["rows"]
+    assert [(each["name"], each["images"]) for each in row["classes"]] == [("red", 3), ("blue", 3)]
+    assert all(each["gt_count"] == each["pred_count"] >= 3 for each in row["classes"])
+    assert 3 <= record["dataset"]["images"] <= 6
+    assert result["rows"][0]["exact_share_mean"] == 1
