@@ -1,7 +1,7 @@
 """An image as SmolVLM sees it: one tile, or a grid of tiles and the whole image as the last.
 
 Equal, pixel by pixel, to transformers' Idefics3ImageProcessorPil (its torchvision twin resizes with
-another rounding: single pixels differ by a grey level or two). Every tile is full, so that no
+another rounding: on noise, pixels differ by several grey levels). Every tile is full, so that no
 attention mask over pixels is needed.
 """
 
