@@ -19,6 +19,8 @@ class Place(StrEnum):
     LAB = "Lab"
     RUNS = "Runs"
     RUN = "Run"
+    STUDIES = "Studies"
+    STUDY = "Study"
     POWER = "Power"
     TABLE = "Lists and tables"
     SETTINGS = "Settings"
@@ -76,6 +78,7 @@ ACTIONS: tuple[Action, ...] = (
         ("r", "run", "run", "Run the chosen model on the chosen dataset with these settings"),
         ("s", "stop", "stop", "Stop the run that is on, after asking"),
         ("a", "runs", "all runs", "Show all runs"),
+        ("m", "studies", "studies", "Show all studies: matrices of runs"),
         ("e", "export", "export", "Write the result table as CSV"),
     ),
     *_at(
@@ -125,6 +128,19 @@ ACTIONS: tuple[Action, ...] = (
         ("e", "export", "export", "Write one row an image as CSV"),
         ("s", "stop", "stop", "Stop this run, after asking"),
         ("g", "resume", "go on", "Go on with this run, which ended before its time"),
+    ),
+    *_at(
+        Place.STUDIES,
+        *_table_keys("studies"),
+        footer=False,
+    ),
+    *_at(
+        Place.STUDY,
+        ("g", "resume", "go on", "Go on with all of the study that has no result yet"),
+        ("G", "retry", "retry", "Go on, and try again what failed"),
+        ("s", "stop", "stop", "Stop the runs of the study, after asking"),
+        ("e", "export", "export", "Write all results of the study as CSV"),
+        *_table_keys("rows"),
     ),
     *_at(
         Place.POWER,
@@ -184,7 +200,12 @@ ACTIONS: tuple[Action, ...] = (
 )  # fmt: skip
 
 
-_FIRST_IN_FOOTER = {Place.RUNS: ("choose", "back"), Place.RUN: ("back",)}
+_FIRST_IN_FOOTER = {
+    Place.RUNS: ("choose", "back"),
+    Place.RUN: ("back",),
+    Place.STUDIES: ("choose", "back"),
+    Place.STUDY: ("choose", "back"),
+}
 """Keys of tables and of the whole app without which one would not find in or out."""
 
 

@@ -78,9 +78,14 @@ def _free(board: Sample | None) -> int | None:
     return board.memory_total - board.memory_used
 
 
+def fit_tone(mark: str) -> Tone:
+    """The tone of a mark; the mark itself says it in words."""
+    return _FIT_TONES.get(mark, "bad")
+
+
 MODEL_COLUMNS: tuple[Column[ModelRow], ...] = (
     Column("model", lambda row: words.plain(row.entry.name), flex=True),
-    Column("fits", lambda row: row.mark, width=6, tone=lambda row: _FIT_TONES.get(row.mark, "bad")),
+    Column("fits", lambda row: row.mark, width=6, tone=lambda row: fit_tone(row.mark)),
 )
 
 DATASET_COLUMNS: tuple[Column[Entry[DatasetProfile]], ...] = (

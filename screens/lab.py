@@ -268,6 +268,12 @@ class LabScreen(ConsoleScreen):
         """Show all runs."""
         self.app.push_screen(RunsScreen(self.face))
 
+    def action_studies(self) -> None:
+        """Show all studies."""
+        from screens.studies import StudiesScreen  # the first paint does not wait for it
+
+        self.app.push_screen(StudiesScreen(self.face))
+
     def action_export(self) -> None:
         """Write the result table as CSV."""
         records = self._records()

@@ -75,9 +75,10 @@ class RecordedRun:
     classes: tuple[str, ...] = CLASSES
     full_precision_only: bool = False  # whatever was asked for
     t: float = 1000.0
+    spec: RunSpec | None = None  # of a run that was queued otherwise
 
     def __post_init__(self) -> None:
-        self.id = f"{0xA0000000 + self.number:08x}"
+        self.id = self.spec.id if self.spec else f"{0xA0000000 + self.number:08x}"
         self.folder = RunFolder(self.home.runs / self.id)
         self.random = random.Random(self.number)
         self.start = self.t
@@ -87,6 +88,8 @@ class RecordedRun:
 
     def queue(self) -> RecordedRun:
         """As `Lab.submit` does, without a supervisor."""
+        if self.spec is not None:
+            return self
         self.folder.path.mkdir(parents=True)
         spec = RunSpec(
             SPEC_VERSION, self.id, self.number, self.title, WALL + 3600 * self.number, self.settings

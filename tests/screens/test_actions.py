@@ -11,6 +11,8 @@ from screens.lab import LabScreen
 from screens.power import PowerScreen
 from screens.run import RunScreen
 from screens.runs import RunsScreen
+from screens.studies import StudiesScreen
+from screens.study import StudyScreen
 from screens.widgets.settings_table import SettingsTable
 from screens.widgets.table import Table
 
@@ -19,6 +21,8 @@ WORKS_IN = {
     Place.LAB: LabScreen,
     Place.RUNS: RunsScreen,
     Place.RUN: RunScreen,
+    Place.STUDIES: StudiesScreen,
+    Place.STUDY: StudyScreen,
     Place.POWER: PowerScreen,
     Place.TABLE: Table,
     Place.SETTINGS: SettingsTable,
@@ -59,4 +63,5 @@ def test_same_key_same_word() -> None:
     assert {key: names for key, names in footer.items() if len(names) > 1} == {
         "space": {"mark", "play"},
         "plus,equals_sign": {"speed", "add"},
+        "m": {"studies", "measure"},
     }

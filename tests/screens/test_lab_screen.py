@@ -252,7 +252,7 @@ async def test_a_broken_profile_is_a_row_with_its_problem(
         lab = lab_of(console)
         assert [row.mark for row in lab.models.rows] == ["broken", "fits"]
         await press(pilot, "home")
-        assert "schema_version" in lab.panels.run_pane.text
+        assert "field `task`" in lab.panels.run_pane.text
         await press(pilot, "r")
         assert queued(home) == []
 

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from edgelab.catalogue import Catalogue
+from edgelab.home import Home
+from edgelab.lab import Lab
+from edgelab.queue import queued
+from edgelab.records import Outcome
+from edgelab.settings.common import Precision
+from edgelab.studies import Studies
+from edgelab.study import Study, StudyProfile
+from edgelab.study_editing import save_profile
+from screens.app import Console
+from screens.studies import StudiesScreen
+from screens.study import StudyScreen
+from screens.study_form import StudyForm
+from tests.screens.conftest import press, settle
+from tests.screens.recorded_run import RecordedRun
+
+Opener = Callable[..., Console]
+Recorder = Callable[..., RecordedRun]
+WIDE = (120, 40)
+SIZES = pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["120x40", "80x24"])
+
+PROFILE = StudyProfile(
+    schema_version=1,
+    title="Counting shapes",
+    settings={"task": "detect", "precisions": ["fp32", "int8"], "thresholds": [0.3, 0.5, 0.7]},
+    axes={"dataset": ("shapes",), "model": ("yolov8n-shapes", "yolo11s"), "threads": (2,)},
+)
+
+
+@pytest.fixture
+def studies(home: Home, monkeypatch: pytest.MonkeyPatch) -> Studies:
+    monkeypatch.setattr("edgelab.studies.start_supervisor", lambda _: None)
+    ids = count(0xA0)
+    monkeypatch.setattr("edgelab.studies.secrets.token_hex", lambda _: f"{next(ids):08x}")
+    monkeypatch.setattr("edgelab.studies.time.time", lambda: 1_780_000_000.0)
+    return Studies(Lab(home))
+
+
+def carry_on(record: Recorder, studies: Studies, study: Study, place: int) -> RecordedRun:
+    """Let a run of the study be recorded into the folder that the study made for it."""
+    spec = studies.lab.folder(study.runs[place].run).read_spec()
+    return record(spec.number, settings=spec.settings, images=80, spec=spec)
+
+
+async def test_the_matrix_fills_in_and_the_time_left_is_told(
+    open_console: Opener, record: Recorder, studies: Studies
+) -> None:
+    study = studies.begin("mine", PROFILE)
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        console.push_screen(StudyScreen(console.face, study))
+        await settle(pilot)
+        screen = console.screen
+        assert isinstance(screen, StudyScreen)
+        assert [cell.outcome for cell in screen.table.rows] == [Outcome.QUEUED] * 4
+        run = carry_on(record, studies, study, 0).begin()
+        run.start_pass(Precision.FP32).measure(Precision.FP32, 0, 80).end_pass(Precision.FP32)
+        run.start_pass(Precision.INT8).measure(Precision.INT8, 0, 40)
+        console.look()
+        await settle(pilot)
+        states = [row_text(screen, place) for place in range(4)]
+        assert "finished" in states[0]
+        assert "running 50 %" in states[1]
+        assert "queued" in states[2]
+        assert screen.progress.time_left_s is not None
+        assert screen.moving
+
+
+def row_text(screen: StudyScreen, place: int) -> str:
+    row = screen.table.rows[place]
+    return " ".join(column.text(row) for column in screen.table.columns)
+
+
+async def test_stop_and_go_on(open_console: Opener, home: Home, studies: Studies) -> None:
+    study = studies.begin("mine", PROFILE)
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        console.push_screen(StudyScreen(console.face, study))
+        await settle(pilot)
+        await press(pilot, "s", "y")
+        await settle(pilot)
+        assert not queued(home)
+        await press(pilot, "g")
+        await settle(pilot)
+        assert [folder.id for folder in queued(home)] == [each.run for each in study.runs]
+
+
+async def test_a_study_is_chosen_changed_kept_and_begun(
+    open_console: Opener, home: Home, studies: Studies
+) -> None:
+    save_profile(home, "mine", PROFILE)
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        await press(pilot, "m")
+        await settle(pilot)
+        screen = console.screen
+        assert isinstance(screen, StudiesScreen)
+        screen.table.select("profile mine")
+        await press(pilot, "enter")
+        form = console.screen
+        assert isinstance(form, StudyForm)
+        fields = form._inputs
+        fields["precisions"].value = "fp32 fp17"
+        await press(pilot, "enter")
+        assert console.screen is form  # fp17 is no precision
+        fields["precisions"].value = "fp32 fp16"
+        fields["threads"].value = "1, 2"
+        form._save_as.value = "kept"
+        await press(pilot, "enter")
+        await settle(pilot)
+        assert isinstance(console.screen, StudyScreen)
+        assert len(queued(home)) == 4  # two models, one and two threads
+        kept = Catalogue(home).study("kept")
+        assert kept is not None
+        assert kept.require().axes["threads"] == (1, 2)
+
+
+async def test_a_name_that_leads_elsewhere_is_refused(
+    open_console: Opener, home: Home, studies: Studies
+) -> None:
+    save_profile(home, "mine", PROFILE)
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        await press(pilot, "m")
+        await settle(pilot)
+        await press(pilot, "enter")
+        form = console.screen
+        assert isinstance(form, StudyForm)
+        form._save_as.value = "../../out"
+        await press(pilot, "enter")
+        await settle(pilot)
+        assert not queued(home)
+        assert not list(Path(home.root).glob("**/out.toml"))
+
+
+@SIZES
+def test_matrix(
+    snap_compare: Callable[..., bool],
+    open_console: Opener,
+    record: Recorder,
+    studies: Studies,
+    size: tuple[int, int],
+) -> None:
+    study = studies.begin("mine", PROFILE)
+    carry_on(record, studies, study, 0).complete()
+    run = carry_on(record, studies, study, 1).begin()
+    run.start_pass(Precision.FP32).measure(Precision.FP32, 0, 61)
+    console = open_console()
+
+    async def show(pilot):  # type: ignore[no-untyped-def]
+        await settle(pilot)
+        console.push_screen(StudyScreen(console.face, study))
+        await settle(pilot)
+
+    assert snap_compare(console, terminal_size=size, run_before=show)
+
+
+@SIZES
+def test_form(
+    snap_compare: Callable[..., bool],
+    open_console: Opener,
+    studies: Studies,
+    size: tuple[int, int],
+) -> None:
+    console = open_console()
+
+    async def show(pilot):  # type: ignore[no-untyped-def]
+        await settle(pilot)
+        console.push_screen(StudyForm(console.face, PROFILE))
+        await settle(pilot)
+
+    assert snap_compare(console, terminal_size=size, run_before=show)
