@@ -252,7 +252,8 @@ async def test_a_broken_profile_is_a_row_with_its_problem(
         lab = lab_of(console)
         assert [row.mark for row in lab.models.rows] == ["broken", "fits"]
         await press(pilot, "home")
-        assert "field `task`" in lab.panels.run_pane.text
+        # Where the words break depends on how long the path of this test is.
+        assert "field `task`" in " ".join(lab.panels.run_pane.text.split())
         await press(pilot, "r")
         assert queued(home) == []
 
