@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edgelab.catalogue import Catalogue
 from edgelab.lab import Lab
 from edgelab.problem import Problem
+from edgelab.record import RunRecord
 from edgelab.references import PREFIX, read_table
 from edgelab.result_table import ResultTable, table_of_runs
 
@@ -16,9 +19,12 @@ def table_named(lab: Lab, name: str) -> ResultTable:
     """
     if name.startswith(PREFIX):
         return _published(Catalogue(lab.home), name.removeprefix(PREFIX))
-    records = [lab.record(lab.find(each)) for each in name.split(",")]
-    title = ", ".join(f"run #{record.spec.number}" for record in records)
-    return table_of_runs(title, records)
+    return runs_table([lab.record(lab.find(each)) for each in name.split(",")])
+
+
+def runs_table(records: Sequence[RunRecord]) -> ResultTable:
+    """Runs as one table, called by their numbers."""
+    return table_of_runs(", ".join(f"run #{each.spec.number}" for each in records), records)
 
 
 def _published(catalogue: Catalogue, name: str) -> ResultTable:
@@ -27,3 +33,8 @@ def _published(catalogue: Catalogue, name: str) -> ResultTable:
         known = ", ".join(each.name for each in catalogue.references())
         raise Problem(f"no reference is called {name!r}; there are {known}")
     return read_table(entry)
+
+
+def has_result(record: RunRecord) -> bool:
+    """Whether any of its passes came far enough to compare."""
+    return any(summary.images for summary in record.passes)

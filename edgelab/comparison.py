@@ -61,6 +61,17 @@ class Comparison:
         sides = [side for row in self.rows for side in (row.left, row.right) if side is not None]
         return tuple(f for f in FIGURES if any(f.name in side.figures for side in sides))
 
+    def findings(self, row: ComparedRow) -> tuple[Finding, ...]:
+        """The findings that name this configuration on either side."""
+        sides = ((row.left, self.left_findings), (row.right, self.right_findings))
+        return tuple(
+            finding
+            for side, findings in sides
+            if side is not None
+            for finding in findings
+            if side.full_name in finding.rows
+        )
+
     @property
     def shared(self) -> tuple[Figure, ...]:
         """The figures that have a ratio in any row."""

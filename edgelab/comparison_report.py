@@ -16,6 +16,9 @@ LEFT, RIGHT = "A", "B"
 """What the two sides are called where a column has room for a letter only."""
 
 
+Side = Callable[[ComparedRow], TableRow | None]
+
+
 @dataclass(frozen=True)
 class ComparedColumn:
     """A column of a comparison: `name` in files, `title` for people, value and its words."""
@@ -41,9 +44,17 @@ def ratio_words(value: float | None) -> str:
 def columns(
     comparison: Comparison, figures: Iterable[Figure] | None = None
 ) -> list[ComparedColumn]:
-    """What a row is known by, then each figure of both sides with their ratio, left over right."""
+    """What a row is known by, then each figure of both sides with their ratio, left over right.
+
+    A figure that one side never tells has no column for it, and no ratio.
+    """
     chosen = comparison.figures if figures is None else tuple(figures)
-    return [*_keys(), *(column for figure in chosen for column in _of(figure)), *_sources()]
+    return [
+        *_keys(),
+        ComparedColumn("findings", "findings", lambda row: len(comparison.findings(row)) or None),
+        *(column for figure in chosen for column in _of(figure, comparison)),
+        *_sources(),
+    ]
 
 
 def _keys() -> Iterator[ComparedColumn]:
@@ -54,34 +65,41 @@ def _keys() -> Iterator[ComparedColumn]:
     )
 
 
-def _of(figure: Figure) -> Iterator[ComparedColumn]:
-    def side(read: Callable[[ComparedRow], TableRow | None]) -> Callable[[ComparedRow], Value]:
+def _of(figure: Figure, comparison: Comparison) -> Iterator[ComparedColumn]:
+    def of_side(side: Side) -> Callable[[ComparedRow], Value]:
         def value(row: ComparedRow) -> Value:
-            found = read(row)
+            found = side(row)
             return None if found is None else found.figures.get(figure.name)
 
         return value
 
-    yield ComparedColumn(
-        f"{figure.name}_a", f"{figure.title} {LEFT}", side(lambda row: row.left), figure.show
-    )
-    yield ComparedColumn(
-        f"{figure.name}_b", f"{figure.title} {RIGHT}", side(lambda row: row.right), figure.show
-    )
-    if not figure.compared:
-        return
-    yield ComparedColumn(
-        f"{figure.name}_ratio", f"{LEFT}/{RIGHT}", lambda row: row.ratio(figure.name), ratio_words
-    )
+    for letter, side in ((LEFT, _left), (RIGHT, _right)):
+        value = of_side(side)
+        if any(value(row) is not None for row in comparison.rows):
+            name, title = f"{figure.name}_{letter.lower()}", f"{figure.title} {letter}"
+            yield ComparedColumn(name, title, value, figure.show)
+    if figure.compared and figure in comparison.shared:
+        title = f"{LEFT}/{RIGHT}"
+        yield ComparedColumn(
+            f"{figure.name}_ratio", title, lambda row: row.ratio(figure.name), ratio_words
+        )
+
+
+def _left(row: ComparedRow) -> TableRow | None:
+    return row.left
+
+
+def _right(row: ComparedRow) -> TableRow | None:
+    return row.right
 
 
 def _sources() -> Iterator[ComparedColumn]:
-    yield ComparedColumn("row_a", f"row of {LEFT}", lambda row: _row_words(row.left))
-    yield ComparedColumn("row_b", f"row of {RIGHT}", lambda row: _row_words(row.right))
+    yield ComparedColumn("row_a", f"row of {LEFT}", lambda row: _full_name(row.left))
+    yield ComparedColumn("row_b", f"row of {RIGHT}", lambda row: _full_name(row.right))
 
 
-def _row_words(row: TableRow | None) -> str | None:
-    return None if row is None else f"{row.source} {row.name}"
+def _full_name(row: TableRow | None) -> str | None:
+    return None if row is None else row.full_name
 
 
 def _either(row: ComparedRow) -> TableRow:

@@ -98,7 +98,7 @@ def _repeated(low: TableRow, high: TableRow) -> Finding:
         Severity.CANNOT if proven else Severity.EXPLAIN,
         f"{_name(low)} and {high.threshold:g}: {figures} stand at both thresholds, "
         f"though {counts} were found; one row looks copied",
-        (low.name, high.name),
+        (low.full_name, high.full_name),
         {
             "mae_mean": low.figures["mae_mean"],
             "mse_mean": low.figures["mse_mean"],
@@ -120,7 +120,7 @@ def rising_counts(table: ResultTable) -> Iterator[Finding]:
                     Severity.CANNOT,
                     f"{_name(high)} found {more:.0f}, more than the {fewer:.0f} at the lower "
                     f"threshold {low.threshold:g}, which keeps the same detections and others",
-                    (low.name, high.name),
+                    (low.full_name, high.full_name),
                     {"at the lower": fewer, "at the higher": more},
                 )
 
@@ -144,7 +144,7 @@ def counts_apart(table: ResultTable) -> Iterator[Finding]:
             severity,
             f"{_name(row)} found {found:.0f} where {full.precision} found {expected:.0f}{times}: "
             "the conversion is broken",
-            (full.name, row.name),
+            (full.full_name, row.full_name),
             {FULL: expected, row.precision or "": found},
         )
 
@@ -163,7 +163,7 @@ def slow_int8(table: ResultTable) -> Iterator[Finding]:
                 Severity.EXPLAIN,
                 f"{_name(row)} took {slow:.5g} {unit}, longer than the {fast:.5g} {unit} of fp32: "
                 "quantising gained nothing, its nodes may have run in float",
-                (full.name, row.name),
+                (full.full_name, row.full_name),
                 {FULL: fast, "int8": slow},
             )
 
@@ -184,7 +184,7 @@ def file_sizes(table: ResultTable) -> Iterator[Finding]:
                 Severity.EXPLAIN,
                 f"{_name(row)}: its file of {size:.1f} MB is hardly smaller than the {whole:.1f} "
                 f"MB of fp32: does it hold {row.precision}?",
-                (full.name, row.name),
+                (full.full_name, row.full_name),
                 {FULL: whole, row.precision or "": size},
             )
 
@@ -198,7 +198,7 @@ def executed_precision(table: ResultTable) -> Iterator[Finding]:
                 "executed precision",
                 Severity.CANNOT,
                 f"{_name(row, threshold=False)}: not one node ran in {row.precision}",
-                (row.name,),
+                (row.full_name,),
                 {"share": 0.0},
             )
 
@@ -219,7 +219,7 @@ def squares(table: ResultTable) -> Iterator[Finding]:
                 Severity.CANNOT,
                 f"{_name(row)}: MSE {mse:g} is below {least:.3f}, the least that errors of whole "
                 f"counts with MAE {mae:g} can have",
-                (row.name,),
+                (row.full_name,),
                 {"mae_mean": mae, "mse_mean": mse},
             )
 
@@ -243,7 +243,7 @@ def bias(table: ResultTable) -> Iterator[Finding]:
             f"{_name(row)}: MAE {mae:g} is below {mean:.3f}, the least of "
             f"{figures['pred_count']:.0f} found against {figures['gt_count']:.0f} true "
             f"in {over}{unless}",
-            (row.name,),
+            (row.full_name,),
             {"mae_mean": mae, "least": mean},
         )
 
@@ -260,10 +260,10 @@ def run_time(table: ResultTable) -> Iterator[Finding]:
         values = {"summed": summed, "runtime_min": whole}
         if summed > whole * (1 + _ROUNDING):
             text = f"{_name(row)}: {told}, more than the {whole:g} min of the whole run"
-            yield Finding("run time", Severity.CANNOT, text, (row.name,), values)
+            yield Finding("run time", Severity.CANNOT, text, (row.full_name,), values)
         elif whole > summed * (1 + EXTRA_TIME):
             text = f"{_name(row)}: {told}, but the run took {whole:g} min: what is the rest?"
-            yield Finding("run time", Severity.EXPLAIN, text, (row.name,), values)
+            yield Finding("run time", Severity.EXPLAIN, text, (row.full_name,), values)
 
 
 def mean_f1(table: ResultTable) -> Iterator[Finding]:
@@ -283,7 +283,7 @@ def mean_f1(table: ResultTable) -> Iterator[Finding]:
                 Severity.CANNOT,
                 f"{_name(row)}: F1 {f1:.4f} is above {most:.4f}, the most that classes of "
                 f"mean precision {precision:.4f} and recall {recall:.4f} can have",
-                (row.name,),
+                (row.full_name,),
                 {"macro_f1": f1, "most": most},
             )
 
@@ -303,7 +303,7 @@ def shares_out_of_range(table: ResultTable) -> Iterator[Finding]:
                     "share",
                     Severity.CANNOT,
                     f"{_name(row)}: {name} {value:g} is not a share from 0 to 1",
-                    (row.name,),
+                    (row.full_name,),
                     {name: value},
                 )
 
@@ -318,7 +318,7 @@ def shares_without_counts(table: ResultTable) -> Iterator[Finding]:
             Severity.EXPLAIN,
             f"{len(bare)} rows tell shares without how many images: {accuracy:.4f} may be "
             f"{round(100 * accuracy)} of 100 or {round(10_000 * accuracy)} of 10000",
-            tuple(row.name for row in bare),
+            tuple(row.full_name for row in bare),
             {"rows": float(len(bare))},
         )
 
@@ -336,8 +336,8 @@ def true_counts(table: ResultTable) -> Iterator[Finding]:
                 "true counts",
                 Severity.EXPLAIN,
                 f"the true objects of one dataset are not the same number in all rows: {told}",
-                tuple(row.name for row in by_count.values()),
-                {row.name: count for count, row in by_count.items()},
+                tuple(row.full_name for row in by_count.values()),
+                {row.full_name: count for count, row in by_count.items()},
             )
 
 
@@ -414,5 +414,6 @@ def _differ(one: TableRow, other: TableRow, name: str) -> bool:
 
 
 def _name(row: TableRow, threshold: bool = True) -> str:
+    """A published row by its name; of own ones several runs may have the same."""
     name = row.name if threshold else f"{row.model} {row.precision}"
-    return plain(name, 120)
+    return plain(name if row.run is None else f"{row.source} {name}", 120)

@@ -36,9 +36,12 @@ FOUND_SHARE = "found_share"
 FIGURES: tuple[Figure, ...] = (
     Figure("gt_count", "true", words.whole, compared=False),
     Figure("pred_count", "found", words.whole),
-    Figure(FOUND_SHARE, "found/true", words.number),
+    Figure(FOUND_SHARE, "of true", words.number),
     Figure("mae_mean", "MAE", words.number),
     Figure("mse_mean", "MSE", words.number),
+    Figure("rmse_mean", "RMSE", words.number),
+    Figure("bias_mean", "bias", words.number, compared=False),
+    Figure("exact_share_mean", "exact", words.number),
     Figure("accuracy", "accuracy", _number(4)),
     Figure("macro_precision", "precision", _number(4)),
     Figure("macro_recall", "recall", _number(4)),
@@ -98,6 +101,11 @@ class TableRow:
         threshold = "" if self.threshold is None else f"{self.threshold:g}"
         parts = (self.model, *self.variant.values(), self.precision or "", threshold)
         return " ".join(part for part in parts if part)
+
+    @property
+    def full_name(self) -> str:
+        """The configuration and where it is from: no two rows of a table share it."""
+        return f"{self.source} {self.name}"
 
 
 @dataclass(frozen=True)
@@ -175,12 +183,14 @@ def _executed_share(summary: PassSummary) -> float | None:
 
 
 def _parts(row: ResultRow) -> Parts | None:
-    """Each class is a sub-dataset over all images."""
-    dataset = row.run.dataset
-    if row.counts is None or row.counts.gt_count is None or dataset is None or not dataset.classes:
+    """Each class is a sub-dataset over the images that count for it: over all, as a rule."""
+    dataset, counts = row.run.dataset, row.counts
+    if counts is None or counts.gt_count is None or dataset is None or not dataset.classes:
         return None
     classes = len(dataset.classes)
-    return Parts(classes, classes * row.summary.images, even=True)
+    everywhere = classes * row.summary.images
+    questions = sum(each.images for each in counts.by_true_count) or everywhere
+    return Parts(classes, questions, even=questions == everywhere)
 
 
 _TIME_INCLUDES = (

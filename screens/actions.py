@@ -21,6 +21,7 @@ class Place(StrEnum):
     RUN = "Run"
     STUDIES = "Studies"
     STUDY = "Study"
+    COMPARE = "Compare"
     POWER = "Power"
     TABLE = "Lists and tables"
     SETTINGS = "Settings"
@@ -91,6 +92,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("space", "mark", "mark", "Mark the run, or take the mark off", Place.RUNS),
     *_at(
         Place.RUNS,
+        ("c", "compare", "compare", "Compare the marked runs, or this one with a published table"),
         *_table_keys("runs"),
         ("e", "export", "export", "Write the marked runs, or all that are shown, as CSV"),
         ("d", "delete", "delete", "Delete the marked runs, or this one, after asking"),
@@ -141,6 +143,21 @@ ACTIONS: tuple[Action, ...] = (
         ("s", "stop", "stop", "Stop the runs of the study, after asking"),
         ("e", "export", "export", "Write all results of the study as CSV"),
         *_table_keys("rows"),
+    ),
+    *_at(
+        Place.COMPARE,
+        ("v", "versus", "versus", "Compare with another run or a published table"),
+        ("x", "swap", "swap", "Swap the two sides"),
+        ("e", "export", "export", "Write the rows that are shown as CSV"),
+        ("M", "markdown", "markdown", "Write table, differences and findings as Markdown"),
+        *_table_keys("rows"),
+    ),
+    *_at(
+        Place.COMPARE,
+        ("1", "tab('rows')", "rows", "Go to both sides' rows"),
+        ("2", "tab('findings')", "findings", "Go to what cannot be right"),
+        ("3", "tab('differs')", "differs", "Go to what differs between the sides"),
+        footer=False,
     ),
     *_at(
         Place.POWER,
@@ -205,6 +222,7 @@ _FIRST_IN_FOOTER = {
     Place.RUN: ("back",),
     Place.STUDIES: ("choose", "back"),
     Place.STUDY: ("choose", "back"),
+    Place.COMPARE: ("choose", "back"),
 }
 """Keys of tables and of the whole app without which one would not find in or out."""
 

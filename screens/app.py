@@ -168,9 +168,9 @@ class Console(App[None]):
             self.call_from_thread(self.look)
 
     @work(thread=True, group="export")
-    def export(self, name: str, text: Callable[[], str], what: str) -> None:
-        """Write a CSV file into the lab's exports, in a thread."""
-        path = self.lab.home.exports / f"{name}-{self.clock():%Y%m%d-%H%M%S}.csv"
+    def export(self, name: str, text: Callable[[], str], what: str, suffix: str = "csv") -> None:
+        """Write a file into the lab's exports, in a thread."""
+        path = self.lab.home.exports / f"{name}-{self.clock():%Y%m%d-%H%M%S}.{suffix}"
         try:
             write_csv(path, text())
         except (Problem, OSError) as problem:

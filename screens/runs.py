@@ -5,10 +5,14 @@ from __future__ import annotations
 from textual import on
 from textual.app import ComposeResult
 
+from edgelab.compared import has_result, runs_table
 from edgelab.export import results_csv
 from edgelab.record import RunRecord
+from edgelab.result_table import ResultTable
 from screens.actions import Place, bindings
+from screens.choose_table import ask_for_table
 from screens.columns import RUN_COLUMNS
+from screens.compare import CompareScreen
 from screens.dialogs import Ask
 from screens.face import Face
 from screens.ink import count
@@ -61,6 +65,20 @@ class RunsScreen(TableScreen):
     def action_export(self) -> None:
         """Write the marked runs, or all that are shown."""
         self.export_rows("runs", results_csv, "run")
+
+    def action_compare(self) -> None:
+        """Compare the marked runs with the oldest of them; a single one with what is chosen."""
+        marked = self.table.marked_rows or ([self.table.row] if self.table.row else [])
+        runs = sorted(marked, key=lambda record: record.spec.number, reverse=True)
+        if not any(map(has_result, runs)):
+            self.console.say("there is no result to compare yet")
+        elif len(runs) == 1:
+            ask_for_table(self, lambda right: self._compare(runs, right))
+        else:
+            self._compare(runs[:-1], runs_table(runs[-1:]))
+
+    def _compare(self, runs: list[RunRecord], right: ResultTable) -> None:
+        self.app.push_screen(CompareScreen(self.face, runs_table(runs), right))
 
     def action_delete(self) -> None:
         """Delete the marked runs, or this one, after asking."""

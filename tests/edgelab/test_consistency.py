@@ -64,8 +64,16 @@ def test_what_the_detectors_table_says_of_time() -> None:
 def test_findings_in_the_vlm_table() -> None:
     found = [(f.rule, f.severity, f.rows) for f in check(published("counting-vlm"))]
     assert found == [
-        ("squares", CANNOT, ("smolvlm_256m int8",)),  # 2.012 squared is 4.048, MSE 3.980
-        ("bias", EXPLAIN, ("qwen2_vl_2b int8",)),  # (15754 - 13999) / 5000 is 0.351, MAE 0.339
+        (
+            "squares",
+            CANNOT,
+            ("counting-vlm smolvlm_256m int8",),
+        ),  # 2.012 squared is 4.048, MSE 3.980
+        (
+            "bias",
+            EXPLAIN,
+            ("counting-vlm qwen2_vl_2b int8",),
+        ),  # (15754 - 13999) / 5000 is 0.351, MAE 0.339
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -13,6 +14,7 @@ from textual import events
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
+import profiles as profiles_package
 from edgelab import catalogue, lab, presets, results
 from edgelab.home import Home
 from edgelab.lab import Lab
@@ -68,6 +70,7 @@ def profiles(tmp_path: Path) -> Path:
     """What stands for the shipped profiles."""
     root = tmp_path / "shipped"
     write_profiles(root, {"yolov8n-shapes": MODEL}, {"shapes": DATASET})
+    shutil.copytree(Path(profiles_package.__path__[0]) / "references", root / "references")
     return root
 
 

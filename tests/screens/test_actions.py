@@ -7,6 +7,7 @@ import pytest
 
 from screens.actions import ACTIONS, Place, at, page
 from screens.app import Console
+from screens.compare import CompareScreen
 from screens.lab import LabScreen
 from screens.power import PowerScreen
 from screens.run import RunScreen
@@ -23,6 +24,7 @@ WORKS_IN = {
     Place.RUN: RunScreen,
     Place.STUDIES: StudiesScreen,
     Place.STUDY: StudyScreen,
+    Place.COMPARE: CompareScreen,
     Place.POWER: PowerScreen,
     Place.TABLE: Table,
     Place.SETTINGS: SettingsTable,
@@ -64,4 +66,5 @@ def test_same_key_same_word() -> None:
         "space": {"mark", "play"},
         "plus,equals_sign": {"speed", "add"},
         "m": {"studies", "measure"},
+        "c": {"compare", "change"},
     }
