@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Meta
 
 from edgelab.durable import replace_file
+from edgelab.executed import ExecutedPrecision
 from edgelab.home import Home
-from edgelab.records import ExecutedPrecision
 from edgelab.schema import read_json
 from edgelab.settings.common import Positive, Text
 

@@ -29,6 +29,11 @@ def board_name(root: Path = Path("/")) -> str:
     return _cpu_name(root) or platform.machine()
 
 
+def processor(root: Path = Path("/")) -> str:
+    """The processor's name; where the kernel has none for it, the board's."""
+    return _cpu_name(root) or board_name(root)
+
+
 def capture(root: Path = Path("/")) -> dict[str, str]:
     """Everything about this machine that a figure may depend on; unknown facts are left out."""
     return {key: value for key, value in _facts(root) if value}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import singledispatchmethod
 from typing import Any
 
+from edgelab.conversion import ConversionReport
 from edgelab.energy.figures import EnergyFigures
 from edgelab.energy.ledger import EnergyLedger
 from edgelab.pass_state import PassState, Turn
@@ -15,6 +16,7 @@ from edgelab.records import (
     BaselineEnded,
     BoardFacts,
     ClassificationScores,
+    Converted,
     DatasetFacts,
     Ended,
     EpochEnded,
@@ -73,6 +75,7 @@ class RunProjection:
     dataset: DatasetFacts | None = None
     passes: dict[Precision, PassState] = field(default_factory=dict)
     current: PassState | None = None
+    conversions: dict[Precision, ConversionReport] = field(default_factory=dict)
     last_item: Item | None = None
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     samples: list[Sample] = field(default_factory=list)
@@ -160,6 +163,7 @@ class RunProjection:
             splits=tuple(self.splits.values()),
             training=self.training.summary() if self.training else None,
             scores=tuple(self.scores.values()),
+            conversions=tuple(self.conversions.values()),
             warnings=tuple(self.warnings),
             damaged_lines=self.damaged_lines,
         )
@@ -240,6 +244,10 @@ class RunProjection:
     @_apply.register
     def _(self, record: ModelFacts) -> None:
         self.passes[record.precision].facts = record
+
+    @_apply.register
+    def _(self, record: Converted) -> None:
+        self.conversions[record.report.precision] = record.report
 
     @_apply.register
     def _(self, record: PassStarted) -> None:

@@ -7,13 +7,14 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from edgelab.conversion import ConversionReport
 from edgelab.energy.figures import EnergyFigures
+from edgelab.executed import ExecutedPrecision
 from edgelab.graph_cost import GraphCost
 from edgelab.records import (
     ClassificationScores,
     DatasetFacts,
     EpochEnded,
-    ExecutedPrecision,
     LearningStarted,
     Outcome,
     SplitFacts,
@@ -98,11 +99,12 @@ class RunRecord(msgspec.Struct, frozen=True):
     splits: tuple[SplitFacts, ...] = ()
     training: TrainingSummary | None = None
     scores: tuple[ClassificationScores, ...] = ()
+    conversions: tuple[ConversionReport, ...] = ()
     warnings: tuple[str, ...] = ()
     damaged_lines: int = 0
 
     def without_classes(self) -> RunRecord:
-        """The same without the parts of its rows: what the index keeps."""
+        """The same with rows a class and errors a node left out: what the index keeps."""
         passes = tuple(
             msgspec.structs.replace(
                 summary,
@@ -116,4 +118,5 @@ class RunRecord(msgspec.Struct, frozen=True):
         scores = tuple(
             msgspec.structs.replace(each, classes=(), confusion=()) for each in self.scores
         )
-        return msgspec.structs.replace(self, passes=passes, scores=scores)
+        conversions = tuple(msgspec.structs.replace(each, nodes=()) for each in self.conversions)
+        return msgspec.structs.replace(self, passes=passes, scores=scores, conversions=conversions)

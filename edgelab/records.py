@@ -20,6 +20,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from edgelab.conversion import ConversionReport
+from edgelab.executed import ExecutedPrecision
 from edgelab.graph_cost import GraphCost
 from edgelab.settings.common import Precision
 
@@ -176,29 +178,6 @@ class DatasetFacts(Record, frozen=True):
     objects: Count | None = None
 
 
-class ExecutedPrecision(msgspec.Struct, frozen=True):
-    """What the runtime executes after its own graph optimisation: node counts by number format.
-
-    Counted are nodes that compute on tensors; `casts` and `quantize` convert between formats.
-    """
-
-    integer: Count
-    half: Count
-    full: Count
-    casts: Count = 0
-    quantize: Count = 0
-    weights: dict[str, int] = msgspec.field(default_factory=dict)  # bytes by element type
-
-    @property
-    def words(self) -> str:
-        """One short phrase: what was really executed."""
-        total = self.integer + self.half + self.full
-        if not total:
-            return "unknown"
-        parts = [("int8", self.integer), ("fp16", self.half), ("fp32", self.full)]
-        return " + ".join(f"{100 * n / total:.0f}% {name}" for name, n in parts if n)
-
-
 class ModelFacts(Record, frozen=True):
     """The model file of one precision, as it is executed."""
 
@@ -213,6 +192,14 @@ class ModelFacts(Record, frozen=True):
     executed: ExecutedPrecision
     runtime: str
     cost: GraphCost | None = None
+
+
+class Converted(Record, frozen=True):
+    """A model was converted; `path`: where it lies, empty where it was refused."""
+
+    t: float
+    report: ConversionReport
+    path: str = ""
 
 
 class PassStarted(Record, frozen=True):
@@ -339,6 +326,7 @@ Event = (
     | Progress
     | DatasetFacts
     | ModelFacts
+    | Converted
     | PassStarted
     | PassEnded
     | SplitFacts

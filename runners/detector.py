@@ -28,6 +28,7 @@ class Detector:
         self, model: Path, input_size: tuple[int, int], selection: Selection, threads: int
     ) -> None:
         self.selection = selection
+        self._input_size = input_size
         self.session = open_session(model, session_options(threads))
         source = self.session.get_inputs()[0]
         self._input = source.name
@@ -38,6 +39,10 @@ class Detector:
     def make_preprocessor(self) -> Preprocessor:
         """One more set of input buffers, for a thread of its own."""
         return self.family.preprocessor(self._dtype)
+
+    def blank(self) -> NDArray[Any]:
+        """An input tensor of zeros."""
+        return np.zeros((1, 3, *self._input_size), self._dtype)
 
     def infer(self, tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
         """The outputs of the model."""

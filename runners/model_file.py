@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,13 @@ from runners.family import Family, open_family
 from runners.session import open_session, refusals_as_problems, session_options
 
 QUANTISING = frozenset({"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger"})
+
+_NAME_PARTS = re.compile(r"[^a-z0-9]+")
+_NAMED = {
+    Precision.FP32: {"fp32", "float32", "f32"},
+    Precision.FP16: {"fp16", "float16", "f16", "half"},
+    Precision.INT8: {"int8", "uint8", "i8", "u8", "quant", "quantized", "quantised", "qdq"},
+}
 
 _INPUT_TYPES = {TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16}
 _DEFAULT_STRIDE = 32
@@ -64,6 +72,14 @@ class ModelFile:
     metadata: ExportMetadata
     family: Family
     classes: int | None
+
+    @property
+    def contradiction(self) -> str | None:
+        """What the file's name says of its precision, where that is not what it holds."""
+        named = precision_named(self.path.stem)
+        if named is None or named is self.held:
+            return None
+        return f"{self.path.name}: named {named}, but it holds {self.held} weights"
 
     @property
     def end_to_end(self) -> bool:
@@ -166,6 +182,16 @@ def held_precision(graph: Any) -> Precision:
         sizes[tensor.data_type] += int(np.prod(tensor.dims))
     half, full = sizes[TensorProto.FLOAT16], sizes[TensorProto.FLOAT]
     return Precision.FP16 if half > full else Precision.FP32
+
+
+def precision_named(stem: str) -> Precision | None:
+    """The precision that a file's name speaks of; None where it speaks of none or of several."""
+    found = {
+        precision
+        for precision, words in _NAMED.items()
+        if words & set(_NAME_PARTS.split(stem.lower()))
+    }
+    return found.pop() if len(found) == 1 else None
 
 
 def _input_size(

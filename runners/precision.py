@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from edgelab.records import ExecutedPrecision
+from edgelab.executed import ExecutedPrecision
 from runners.session import open_session, session_options
 
 INTEGERS = frozenset(

@@ -12,9 +12,9 @@ import msgspec
 from msgspec import Meta
 
 from edgelab.durable import replace_file
+from edgelab.executed import ExecutedPrecision
 from edgelab.graph_cost import GraphCost
 from edgelab.problem import Problem
-from edgelab.records import ExecutedPrecision
 from edgelab.run_folder import RunFolder
 from edgelab.schema import SchemaProblem
 from edgelab.settings.common import NotNegative, Positive, Precision, Share, Text

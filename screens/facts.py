@@ -49,7 +49,7 @@ LOG_COLUMNS: tuple[Column[Fact], ...] = (
 
 def facts_of(record: RunRecord, folder: RunFolder) -> list[Fact]:
     """All facts, the run's own first, then data, models, conditions, environment."""
-    parts = (_data(record), _learned(record), _passes(record), _board(record))
+    parts = (_data(record), _learned(record), _passes(record), _conversions(record), _board(record))
     pairs = [*_run(record, folder), *chain.from_iterable(parts)]
     return [Fact(number, name, value) for number, (name, value) in enumerate(pairs) if value]
 
@@ -147,6 +147,13 @@ def _pass(summary: PassSummary) -> Iterator[tuple[str, str]]:
     if summary.floor_ms is not None:
         floor = words.milliseconds(summary.floor_ms)
         yield "floor", f"{floor} ms; reached {share_words(summary.floor_share)} of the board"
+
+
+def _conversions(record: RunRecord) -> Iterator[tuple[str, str]]:
+    """What the quantisation doctor found."""
+    for report in record.conversions:
+        for name, value in report.facts():
+            yield f"{report.precision.value} {name}", value
 
 
 def _megabytes(count: int | None) -> str:

@@ -33,6 +33,9 @@ def run(options: argparse.Namespace) -> int:
     print_table(
         ("", ""), [*_facts(record), *_floors(lab.home, record), ("folder", str(folder.path))]
     )
+    for report in record.conversions:
+        print(f"\n{report.model} in {report.precision}")
+        print_table(("", ""), report.facts())
     print()
     print_results(record)
     return 0

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from edgelab.calibration import Rate, Resource
-from edgelab.records import ExecutedPrecision
+from edgelab.executed import ExecutedPrecision
 from runners.calibration.repeats import Budget, repeat
 from runners.precision import prove_executed
 from runners.session import open_session, session_options

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgelab.calibration import Rate, Resource
-from edgelab.records import ExecutedPrecision
+from edgelab.executed import ExecutedPrecision
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
+
+T = TypeVar("T")
 
 WHOLE = "all"
 """The split of data that has none."""
@@ -119,7 +121,7 @@ def sample_inside(
     return replace(sample_at(folder / name, name, truth), boxes=boxes)
 
 
-def evenly(samples: Sequence[Sample], count: int) -> list[Sample]:
+def evenly(samples: Sequence[T], count: int) -> list[T]:
     """`count` of the samples, evenly spread over all of them; all where there are fewer."""
     if len(samples) <= count:
         return list(samples)

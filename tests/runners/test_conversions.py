@@ -8,20 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import onnx
 import pytest
+from msgspec.structs import replace
 from onnx import TensorProto, helper
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
+from edgelab.conversion import REPORT_VERSION, ConversionReport
 from edgelab.problem import Problem
 from edgelab.settings.common import Precision
+from edgelab.settings.convert import Activations, Calibration
 from runners.converted import ConvertedModels, Recipe, Sidecar
 from runners.detections import Selection
 from runners.detector import Detector
+from runners.expectation import speed_up_expectations
 from runners.images import read_image
 from runners.letterbox import Letterbox
 from runners.precision import count_formats, prove_executed
 from runners.quantise import CalibrationImages, decoding_nodes, to_half, to_integer
+from runners.session import open_session, session_options
 from tests.runners.colour_detector import build_detector, some_cells, write_cells
 
 SIZE = (64, 64)
@@ -39,19 +45,43 @@ def counts(model: Path, images: list[Path], size: tuple[int, int] = SIZE) -> lis
     return [detector(read_image(path)).counts(0.5) for path in images]
 
 
-def quantised(model: Path, images: list[Path], size: tuple[int, int] = SIZE) -> Path:
+def quantised(
+    model: Path, images: list[Path], size: tuple[int, int] = SIZE, **choices: Any
+) -> Path:
     done: list[int] = []
-    made = to_integer(onnx.load(model), size, images, done.append)
+    made = to_integer(onnx.load(model), size, images, done.append, **choices)
     assert done == list(range(1, len(images) + 1))
     target = model.with_name("int8.onnx")
-    onnx.save(made, target)
+    onnx.save(made.model, target)
     return target
 
 
-def test_int8_detects_what_fp32_detects(colour_model: Path, images: list[Path]) -> None:
-    integer = quantised(colour_model, images[:6])
+@pytest.mark.parametrize("method", list(Calibration))
+@pytest.mark.parametrize("activations", [Activations.U8, Activations.S8])
+def test_int8_detects_what_fp32_detects(
+    colour_model: Path, images: list[Path], method: Calibration, activations: Activations
+) -> None:
+    integer = quantised(colour_model, images[:6], method=method, activations=activations)
     assert counts(integer, images[6:]) == counts(colour_model, images[6:])
     assert all(sum(count.values()) == 12 for count in counts(integer, images[6:]))
+
+
+def report_of(source: Path, outcome: Path) -> ConversionReport:
+    data = outcome.read_bytes()
+    return ConversionReport(
+        version=REPORT_VERSION,
+        model=source.stem,
+        precision=Precision.FP16,
+        source_sha256=hashlib.sha256(source.read_bytes()).hexdigest(),
+        source_bytes=source.stat().st_size,
+        sha256=hashlib.sha256(data).hexdigest(),
+        size_bytes=len(data),
+        input_size=SIZE,
+        runtime="a runtime",
+        cpu="a processor",
+        threads=1,
+        executed=prove_executed(outcome),
+    )
 
 
 def test_int8_is_executed_in_integers(colour_model: Path, images: list[Path]) -> None:
@@ -60,7 +90,7 @@ def test_int8_is_executed_in_integers(colour_model: Path, images: list[Path]) ->
     assert full.words == "100% fp32"
     # The convolution between the first and the last, and the SiLU before it.
     assert integer.integer >= 2
-    assert integer.full < full.full
+    assert integer.full < full.full + 4  # the expected value is four nodes more
     assert integer.weights["int8"] > 0
     assert set(full.weights) == {"float32", "int64"}
 
@@ -120,6 +150,54 @@ def test_int8_needs_images(colour_model: Path) -> None:
         to_integer(onnx.load(colour_model), SIZE, [NO_IMAGE], lambda _: None)
 
 
+def test_expected_values_are_computed_alike_by_one_convolution(
+    colour_model: Path, images: list[Path]
+) -> None:
+    model = onnx.load(colour_model)
+    assert speed_up_expectations(model) == 1
+    onnx.checker.check_model(model, full_check=True)
+    kinds = Counter(node.op_type for node in model.graph.node)
+    assert kinds["Softmax"] == 0
+    assert kinds["Exp"] == 1
+    target = colour_model.with_name("faster.onnx")
+    onnx.save(model, target)
+    selection = Selection(0.05, 0.7)
+    before, after = (Detector(path, SIZE, selection, 1) for path in (colour_model, target))
+    for path in images:
+        tensor, _ = before.preprocess(read_image(path))
+        np.testing.assert_allclose(
+            after.infer(tensor)[0], before.infer(tensor)[0], rtol=1e-5, atol=1e-4
+        )
+    assert speed_up_expectations(model) == 0
+
+
+@pytest.mark.parametrize("opset", [17, 18])
+def test_expected_values_do_not_overflow(tmp_path: Path, opset: int) -> None:
+    """Scores of 1000: a power of e that float32 does not know."""
+    nodes = [
+        helper.make_node("Softmax", ["x"], ["shares"], axis=1),
+        helper.make_node("Conv", ["shares", "bins"], ["y"]),
+    ]
+    bins = helper.make_tensor("bins", TensorProto.FLOAT, [1, 4, 1, 1], [0.0, 1.0, 2.0, 3.0])
+    shapes = {"x": [1, 4, 2, 3], "y": [1, 1, 2, 3]}
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in shapes.items()
+    )
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", [x], [y], [bins]),
+        opset_imports=[helper.make_opsetid("", opset)],
+    )
+    model.ir_version = 8
+    assert speed_up_expectations(model) == 1
+    path = tmp_path / "expectation.onnx"
+    onnx.save(model, path)
+    scores = np.full((1, 4, 2, 3), -1000, np.float32)
+    scores[0, 2] = 1000
+    (found,) = open_session(path, session_options(1)).run(None, {"x": scores})
+    np.testing.assert_array_equal(found, np.full((1, 1, 2, 3), 2, np.float32))
+
+
 def test_formats_are_counted_through_subgraphs_and_the_runtime_s_own_operators() -> None:
     def value(name: str, kind: int) -> Any:
         return helper.make_tensor_value_info(name, kind, [1])
@@ -167,12 +245,20 @@ class TestCache:
         sha256 = hashlib.sha256(colour_model.read_bytes()).hexdigest()
         return Recipe(sha256, Precision.FP16, SIZE)
 
-    def make(self, cache: ConvertedModels, recipe: Recipe, model: Path, made: list[int]) -> Path:
-        def convert() -> Any:
+    def make(
+        self,
+        cache: ConvertedModels,
+        recipe: Recipe,
+        model: Path,
+        made: list[int],
+        refusal: str | None = None,
+    ) -> Path:
+        def convert(target: Path) -> ConversionReport:
             made.append(1)
-            return to_half(onnx.load(model))
+            onnx.save(to_half(onnx.load(model)), target)
+            return replace(report_of(model, target), refusal=refusal)
 
-        return cache.get(recipe, "colours", convert).path
+        return cache.get(recipe, convert).path
 
     def test_a_second_run_finds_the_first_one_s_file(
         self, tmp_path: Path, recipe: Recipe, colour_model: Path
@@ -184,7 +270,19 @@ class TestCache:
         assert made == [1]
         sidecar = msgspec.json.decode(first.with_suffix(".json").read_bytes(), type=Sidecar)
         assert sidecar.recipe == recipe
-        assert sidecar.size_bytes == first.stat().st_size
+        assert sidecar.report.size_bytes == first.stat().st_size
+
+    def test_of_a_refused_model_only_the_report_is_kept(
+        self, tmp_path: Path, recipe: Recipe, colour_model: Path
+    ) -> None:
+        made: list[int] = []
+        cache = ConvertedModels(tmp_path / "converted")
+        for _ in range(2):
+            path = self.make(cache, recipe, colour_model, made, refusal="counts collapse")
+        assert made == [1]
+        assert not path.exists()
+        sidecar = msgspec.json.decode(path.with_suffix(".json").read_bytes(), type=Sidecar)
+        assert sidecar.report.refusal == "counts collapse"
 
     @pytest.mark.parametrize("suffix", [".onnx", ".json"])
     @pytest.mark.parametrize("damage", ["cut", "gone", "changed"])
@@ -213,8 +311,11 @@ class TestCache:
                 {"input_size": (32, 32)},
                 {"calibration_sha256": "1" * 64},
                 {"calibration_images": 5},
+                {"calibration": Calibration.ENTROPY},
+                {"activations": Activations.S8},
+                {"machine": "another"},
                 {"method": 99},
                 {"runtime": "another"},
             )
         ]
-        assert len({recipe.key, *(other.key for other in others)}) == 8
+        assert len({recipe.key, *(other.key for other in others)}) == 11

@@ -1,0 +1,33 @@
+"""What a runtime really executes of a model, as its own optimised graph tells."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+Count = Annotated[int, Meta(ge=0)]
+
+
+class ExecutedPrecision(msgspec.Struct, frozen=True):
+    """What the runtime executes after its own graph optimisation: node counts by number format.
+
+    Counted are nodes that compute on tensors; `casts` and `quantize` convert between formats.
+    """
+
+    integer: Count
+    half: Count
+    full: Count
+    casts: Count = 0
+    quantize: Count = 0
+    weights: dict[str, int] = msgspec.field(default_factory=dict)  # bytes by element type
+
+    @property
+    def words(self) -> str:
+        """One short phrase: what was really executed."""
+        total = self.integer + self.half + self.full
+        if not total:
+            return "unknown"
+        parts = [("int8", self.integer), ("fp16", self.half), ("fp32", self.full)]
+        return " + ".join(f"{100 * n / total:.0f}% {name}" for name, n in parts if n)

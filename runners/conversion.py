@@ -1,0 +1,282 @@
+"""Conversion of one model to the precisions asked for: each passes through the doctor.
+
+The one way in which runs that measure and runs that only convert come by their files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import onnx
+from msgspec.structs import replace
+
+from edgelab.conversion import REPORT_VERSION, ConversionReport, Trial
+from edgelab.environment import processor
+from edgelab.home import Home
+from edgelab.problem import Problem
+from edgelab.records import Converted
+from edgelab.settings.common import Precision
+from edgelab.settings.convert import Activations, Calibration
+from runners.converted import Conversion, ConvertedModels, Recipe
+from runners.datasets.dataset import Dataset, Sample, evenly
+from runners.datasets.source import Source
+from runners.detections import Selection
+from runners.detector import Detector
+from runners.images import read_regular_file
+from runners.memory import is_out_of_memory
+from runners.model_file import ModelFile, load_graph
+from runners.quantisation_doctor import LOWEST_SCORE, compare_latency, examine
+from runners.quantise import to_half, to_integer
+from runners.session import RUNTIME
+from runners.step import RunningStep, now
+
+CHECKED_IMAGES = 20
+CHECKED_SHARE = 5
+"""Of a small pool every fifth image is held out."""
+
+TRIAL_IMAGES = 2
+"""Enough for a trial: speed does not depend on the ranges that calibration finds."""
+TRIAL_LIMIT_BYTES = 100_000_000
+"""Of larger models no second INT8 file is made for a trial."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Images to calibrate on, and others to check the outcome on."""
+
+    calibrate: tuple[Path, ...]
+    check: tuple[Path, ...]
+    remark: str | None = None
+
+    @classmethod
+    def of(cls, images: Sequence[Path], calibrate: int, remark: str | None = None) -> Pool:
+        """Hold some out: what is over, but never more than a fifth of the images."""
+        images = list(dict.fromkeys(images))
+        held = min(CHECKED_IMAGES, len(images) // CHECKED_SHARE or len(images) // 2)
+        check = evenly(images, held)
+        others = [image for image in images if image not in set(check)]
+        return cls(tuple(evenly(others, calibrate)), tuple(check), remark)
+
+
+def pool_beside(source: Source, evaluated: Dataset, calibrate: int) -> Pool:
+    """Images of the data of a run that it does not evaluate, as far as there are such."""
+    samples, remark = source.calibration(evaluated, calibrate + CHECKED_IMAGES)
+    return Pool.of(_paths(samples), calibrate, remark)
+
+
+def _paths(samples: Iterable[Sample]) -> list[Path]:
+    return [sample.path for sample in samples if sample.path is not None]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How to quantise."""
+
+    calibration: Calibration = Calibration.MINMAX
+    activations: Activations = Activations.AUTO
+    threads: int = 1
+
+
+class Converter:
+    """Makes the model file of each precision; one that fails leaves the others alone.
+
+    `open_pool` is called once, when images are first needed.
+    """
+
+    def __init__(
+        self,
+        step: RunningStep,
+        home: Home,
+        model: ModelFile,
+        wishes: Wishes,
+        open_pool: Callable[[], Pool],
+    ) -> None:
+        self.step = step
+        self.cache = ConvertedModels(home.converted)
+        self.model = model
+        self.wishes = wishes
+        self._open_pool = open_pool
+
+    def convert_all(
+        self, precisions: Iterable[Precision]
+    ) -> tuple[dict[Precision, Conversion], dict[Precision, str]]:
+        """The models, and why others could not be made. Raises Problem where none is usable."""
+        models: dict[Precision, Conversion] = {}
+        problems: dict[Precision, str] = {}
+        for precision in precisions:
+            self.step.phase(f"{precision} model", unit="")
+            try:
+                models[precision] = self.convert(precision)
+            except Problem as problem:
+                problems[precision] = str(problem)
+            except Exception as error:
+                if isinstance(error, OSError) or is_out_of_memory(error):
+                    raise
+                traceback.print_exception(error)
+                problems[precision] = _conversion_problem(precision, error)
+        if not models:
+            raise Problem(next(iter(problems.values())))
+        return models, problems
+
+    def convert(self, precision: Precision) -> Conversion:
+        """The file of that precision; raises Problem where it cannot be made or is refused."""
+        model = self.model
+        if precision is model.held:
+            return Conversion(model.path.absolute(), model.sha256, model.size_bytes)
+        if model.held is not Precision.FP32:
+            raise Problem(
+                f"{model.path}: the file holds {model.held} weights: {precision} can only be made "
+                "from an fp32 file"
+            )
+        made = self._half() if precision is Precision.FP16 else self._integer()
+        report = made.report
+        if report is not None:
+            refused = report.refusal is not None
+            self.step.event(Converted(now(), report, "" if refused else str(made.path)))
+            if refused:
+                raise Problem(f"{precision} refused by the quantisation doctor: {report.refusal}")
+        return made
+
+    def _half(self) -> Conversion:
+        recipe = Recipe(self.model.sha256, Precision.FP16, self.model.input_size)
+
+        def make(path: Path) -> ConversionReport:
+            onnx.save(to_half(self._graph()), path)
+            return self._report(path, Precision.FP16)
+
+        return self.cache.get(recipe, make)
+
+    def _integer(self) -> Conversion:
+        wishes, pool = self.wishes, self._pool
+        if pool.remark is not None:
+            self.step.warning(pool.remark)
+        automatic = wishes.activations is Activations.AUTO
+        recipe = Recipe(
+            self.model.sha256,
+            Precision.INT8,
+            self.model.input_size,
+            calibration_sha256=_content_hash(pool.calibrate),
+            calibration_images=len(pool.calibrate),
+            calibration=wishes.calibration,
+            activations=wishes.activations,
+            machine=processor() if automatic else "",
+        )
+        return self.cache.get(recipe, self._make_automatic if automatic else self._make_integer)
+
+    def _make_automatic(self, path: Path) -> ConversionReport:
+        """The faster activations; the others where the doctor refuses them."""
+        trials = self._trials()
+        order = [trial.activations for trial in trials] or [Activations.U8]
+        report = self._quantised(path, order[0], trials)
+        if report.refusal is None or len(order) == 1:
+            return report
+        other = self._quantised(path, order[1], trials)
+        remark = f"{order[0]} activations are faster here, but refused: {report.refusal}"
+        return replace(other, remarks=(*other.remarks, remark))
+
+    def _make_integer(self, path: Path) -> ConversionReport:
+        return self._quantised(path, self.wishes.activations, ())
+
+    def _trials(self) -> tuple[Trial, ...]:
+        """Both activations timed in turns, the faster first; none where that would cost much."""
+        if self.model.size_bytes > TRIAL_LIMIT_BYTES:
+            return ()
+        images = self._pool.calibrate[:TRIAL_IMAGES]
+        self.step.phase("int8 model: time u8 and s8 activations", unit="")
+        both = (Activations.U8, Activations.S8)
+        size, selection = self.model.input_size, Selection(LOWEST_SCORE, 0.5)
+        with tempfile.TemporaryDirectory(prefix="edgelab-trial-") as folder:
+            detectors = []
+            for activations in both:
+                path = Path(folder) / f"{activations}.onnx"
+                made = to_integer(
+                    self._graph(), size, images, lambda _: None, activations=activations
+                )
+                onnx.save(made.model, path)
+                detectors.append(Detector(path, size, selection, self.wishes.threads))
+            times = compare_latency(*detectors)
+        trials = (Trial(both[0], times.source_ms), Trial(both[1], times.outcome_ms))
+        return tuple(sorted(trials, key=lambda trial: trial.outcome_ms))
+
+    def _quantised(
+        self, path: Path, activations: Activations, trials: tuple[Trial, ...]
+    ) -> ConversionReport:
+        pool = self._pool
+        self.step.phase(f"int8 model: calibrate {activations}", len(pool.calibrate))
+        made = to_integer(
+            self._graph(),
+            self.model.input_size,
+            pool.calibrate,
+            self.step.progress,
+            activations=activations,
+            method=self.wishes.calibration,
+        )
+        onnx.save(made.model, path)
+        return self._report(
+            path,
+            Precision.INT8,
+            calibrated=len(pool.calibrate),
+            method=self.wishes.calibration,
+            activations=activations,
+            kept_float=made.kept_float,
+            trials=trials,
+        )
+
+    def _report(self, path: Path, precision: Precision, **more: Any) -> ConversionReport:
+        images, model = self._pool.check, self.model
+        self.step.phase(f"{precision} model: check", len(images))
+        found = examine(model, path, images, self.wishes.threads, self.step.progress)
+        data = path.read_bytes()
+        return ConversionReport(
+            version=REPORT_VERSION,
+            model=model.name,
+            precision=precision,
+            source_sha256=model.sha256,
+            source_bytes=model.size_bytes,
+            sha256=hashlib.sha256(data).hexdigest(),
+            size_bytes=len(data),
+            input_size=model.input_size,
+            runtime=RUNTIME,
+            cpu=processor(),
+            threads=self.wishes.threads,
+            executed=found.executed,
+            refusal=found.refusal(precision),
+            counts=found.counts,
+            source_score=found.source_score,
+            outcome_score=found.outcome_score,
+            latency=found.latency,
+            nodes=found.nodes,
+            checked=found.checked,
+            remarks=found.remarks(),
+            **more,
+        )
+
+    @cached_property
+    def _pool(self) -> Pool:
+        return self._open_pool()
+
+    def _graph(self) -> object:
+        return load_graph(self.model.path.read_bytes(), self.model.path)
+
+
+def _conversion_problem(precision: Precision, error: Exception) -> str:
+    reason = " ".join(str(error).split())
+    return f"{precision} could not be made: {type(error).__name__}: {reason}"
+
+
+def _content_hash(paths: Sequence[Path]) -> str:
+    """SHA-256 over the files' contents, in order; one that cannot be read counts by its name."""
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            digest.update(hashlib.sha256(read_regular_file(path)).digest())
+        except OSError:
+            digest.update(str(path).encode(errors="surrogateescape"))
+    return digest.hexdigest()

@@ -1,0 +1,87 @@
+"""Which nodes of a converted model hurt: what each computes beside what the source's computes.
+
+Tensors keep their names in a conversion, so that the same ones can be read out of both models.
+Reading them keeps the runtime from fusing across them: what integer instructions of one processor
+add (saturation) is in the counts of the doctor and not in these figures.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgelab.conversion import NodeError
+from runners.precision import CONVERSIONS, MOVES
+from runners.session import open_session, session_options
+
+Tensor = NDArray[Any]
+
+
+def node_errors(source: Path, outcome: Path, images: Iterable[Tensor]) -> list[NodeError]:
+    """The nodes that both models have, those first that add most error to that of their inputs.
+
+    `images`: input tensors of the source. Errors are norms of differences over norms of the
+    source's values, all images together.
+    """
+    before, after = onnx.load(source), onnx.load(outcome)
+    names = sorted(_computed(before.graph) & _computed(after.graph))
+    if not names:
+        return []
+    differences = dict.fromkeys(names, 0.0)
+    norms = dict.fromkeys(names, 0.0)
+    with tempfile.TemporaryDirectory(prefix="edgelab-nodes-") as folder:
+        sessions = [
+            _opened(model, names, Path(folder) / f"{number}.onnx")
+            for number, model in enumerate((before, after))
+        ]
+        for image in images:
+            expected, found = (_run(session, names, image) for session in sessions)
+            for name, ours, theirs in zip(names, expected, found, strict=True):
+                differences[name] += float(np.square(theirs - ours).sum())
+                norms[name] += float(np.square(ours).sum())
+    errors = {name: _ratio(differences[name], norms[name]) for name in names}
+    return sorted(_added(before.graph, errors), key=lambda each: -each.added)
+
+
+def _computed(graph: Any) -> set[str]:
+    """Names of what nodes compute; what only moves numbers or converts them adds no error."""
+    skipped = MOVES | CONVERSIONS | {"Cast"}
+    return {name for node in graph.node if node.op_type not in skipped for name in node.output[:1]}
+
+
+def _opened(model: Any, names: list[str], path: Path) -> Any:
+    """A session that gives these tensors beside the model's own outputs."""
+    own = {value.name for value in model.graph.output}
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in own)
+    onnx.save(model, path)
+    return open_session(path, session_options(threads=1))
+
+
+def _run(session: Any, names: list[str], image: Tensor) -> list[NDArray[np.float64]]:
+    source = session.get_inputs()[0]
+    tensor = image.astype(np.float16) if "float16" in source.type else image
+    return [each.astype(np.float64) for each in session.run(names, {source.name: tensor})]
+
+
+def _ratio(difference: float, norm: float) -> float:
+    """The relative error; 1 where it is no number (half precision overflows)."""
+    error = np.sqrt(difference / norm) if norm else float(difference > 0)
+    return float(error) if np.isfinite(error) else 1.0
+
+
+def _added(graph: Any, errors: dict[str, float]) -> Iterator[NodeError]:
+    reached: dict[str, float] = {}  # the error of every tensor, through nodes that only move it
+    for node in graph.node:
+        inherited = max((reached.get(name, 0.0) for name in node.input), default=0.0)
+        own = errors.get(node.output[0])
+        for name in node.output:
+            reached[name] = inherited if own is None else own
+        if own is not None:
+            name = node.name or node.output[0]
+            yield NodeError(name, node.op_type, round(own, 6), round(own - inherited, 6))

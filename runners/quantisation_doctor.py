@@ -1,0 +1,189 @@
+"""The quantisation doctor: is a converted model still the model that it was made from?
+
+It runs both on images that calibrated neither, and compares counts, scores, speed, size and the
+precision that is executed. A conversion whose counts collapse is refused with the reason.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from edgelab.conversion import CountCheck, LatencyCheck, NodeError
+from edgelab.executed import ExecutedPrecision
+from edgelab.settings.common import Precision
+from runners.detections import Detections, NotFinite, Selection
+from runners.detector import Detector
+from runners.images import ImageProblem, read_image
+from runners.model_file import ModelFile
+from runners.node_errors import node_errors
+from runners.precision import prove_executed
+
+THRESHOLDS = (0.3, 0.5, 0.7)
+LOWEST_SCORE = 0.01
+
+CHANGED_SHARE = 0.25
+"""Refused where more of the source's objects than this come or go at a threshold..."""
+CHANGED_OBJECTS = 3
+"""...and these on top, for a handful of objects says little."""
+SCORE_SHARE = 0.5
+"""Refused where the highest score falls below this share of the source's."""
+TELLING_SCORE = 0.05
+"""Of a source whose own scores stay below this, nothing can be said."""
+
+WORST_NODES = 8
+NODE_IMAGES = 2
+WARM_UP = 2
+FEWEST_ROUNDS, MOST_ROUNDS = 3, 15
+LATENCY_LIMIT_S = 4.0
+
+Tensor = NDArray[Any]
+
+
+class Found(NamedTuple):
+    """What a model found on an image, None where its outputs are not numbers."""
+
+    source: Detections | None
+    outcome: Detections | None
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What the doctor found; see `edgelab.conversion` for the words."""
+
+    executed: ExecutedPrecision
+    counts: tuple[CountCheck, ...]
+    source_score: float
+    outcome_score: float
+    not_finite: int
+    latency: LatencyCheck
+    nodes: tuple[NodeError, ...]
+    checked: int
+
+    def refusal(self, precision: Precision) -> str | None:
+        """Why the outcome is not to be used; None where it is good."""
+        if self.not_finite:
+            return f"gives numbers that are none on {self.not_finite} of {self.checked} images"
+        if precision is Precision.INT8 and not self.executed.integer:
+            return f"nothing runs in integers: it runs as {self.executed.words}"
+        return self._collapse()
+
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader must know although it is no reason to refuse."""
+        if not self.checked:
+            return ("no image to check it on",)
+        if self.source_score < TELLING_SCORE:
+            return ("the source finds nothing on these images: counts could not be compared",)
+        return ()
+
+    def _collapse(self) -> str | None:
+        for check in self.counts:
+            if check.changed > CHANGED_SHARE * check.source + CHANGED_OBJECTS:
+                return (
+                    f"counts collapse: at {check.threshold:g} it finds {check.outcome} objects "
+                    f"where the source finds {check.source}, {check.changed} changed on "
+                    f"{self.checked} images"
+                )
+        fallen = self.outcome_score < SCORE_SHARE * self.source_score
+        if fallen and self.source_score >= TELLING_SCORE:
+            return (
+                f"scores collapse: the highest is {self.outcome_score:.3f}, "
+                f"the source's {self.source_score:.3f}"
+            )
+        return None
+
+
+def examine(
+    source: ModelFile,
+    outcome: Path,
+    images: Sequence[Path],
+    threads: int,
+    on_image: Callable[[int], None],
+) -> Examination:
+    """Compare `outcome` with the model it was made from; `on_image` is told of each image.
+
+    Images that cannot be read are left out. Raises Problem where the outcome cannot be run at all.
+    """
+    selection = Selection(LOWEST_SCORE, source.family.default_iou)
+    detectors = [
+        Detector(path, source.input_size, selection, threads) for path in (source.path, outcome)
+    ]
+    found: list[Found] = []
+    tensors: list[Tensor] = []
+    for number, path in enumerate(images, start=1):
+        try:
+            image = read_image(path)
+        except ImageProblem:
+            continue
+        found.append(Found(*(_detect(detector, image) for detector in detectors)))
+        if len(tensors) < NODE_IMAGES:
+            tensors.append(detectors[0].preprocess(image)[0].copy())
+        on_image(number)
+    return Examination(
+        executed=prove_executed(outcome),
+        counts=tuple(_check(found, threshold) for threshold in THRESHOLDS) if found else (),
+        source_score=_highest(each.source for each in found),
+        outcome_score=_highest(each.outcome for each in found),
+        not_finite=sum(each.outcome is None for each in found),
+        latency=compare_latency(*detectors),
+        nodes=tuple(islice(node_errors(source.path, outcome, tensors), WORST_NODES)),
+        checked=len(found),
+    )
+
+
+def compare_latency(source: Detector, outcome: Detector) -> LatencyCheck:
+    """One inference of each in turns, on a blank image: the time does not depend on the pixels."""
+    runs = [_blank_run(detector) for detector in (source, outcome)]
+    for _ in range(WARM_UP):
+        for run in runs:
+            run()
+    times: list[list[int]] = [[], []]
+    ends = time.monotonic() + LATENCY_LIMIT_S
+    for done in range(MOST_ROUNDS):
+        if done >= FEWEST_ROUNDS and time.monotonic() > ends:
+            break
+        for run, taken in zip(runs, times, strict=True):
+            started = perf_counter_ns()
+            run()
+            taken.append(perf_counter_ns() - started)
+    source_ms, outcome_ms = (statistics.median(taken) / 1e6 for taken in times)
+    return LatencyCheck(source_ms, outcome_ms, len(times[0]))
+
+
+def _blank_run(detector: Detector) -> Callable[[], object]:
+    tensor = detector.blank()
+    return lambda: detector.infer(tensor)
+
+
+def _detect(detector: Detector, image: Any) -> Detections | None:
+    try:
+        return detector(image)
+    except NotFinite:
+        return None
+
+
+def _highest(found: Any) -> float:
+    scores = [float(each.scores.max()) for each in found if each is not None and len(each.scores)]
+    return max(scores, default=0.0)
+
+
+def _check(found: Sequence[Found], threshold: float) -> CountCheck:
+    source = outcome = changed = 0
+    for each in found:
+        before, after = (_counts(side, threshold) for side in each)
+        source, outcome = source + before.total(), outcome + after.total()
+        changed += ((before - after) + (after - before)).total()
+    return CountCheck(threshold, source, outcome, changed)
+
+
+def _counts(found: Detections | None, threshold: float) -> Counter[int]:
+    return Counter() if found is None else found.counts(threshold)
