@@ -10,21 +10,36 @@ from edgelab.problem import Problem
 from edgelab.record import RunRecord
 from edgelab.references import PREFIX, read_table
 from edgelab.result_table import ResultTable, table_of_runs
+from edgelab.studies import Studies
+from edgelab.study import Study
+
+STUDY_PREFIX = "study:"
 
 
 def table_named(lab: Lab, name: str) -> ResultTable:
-    """The table of `reference:<name>`, or of runs: `last`, a number, an id, several with commas.
+    """The table of `reference:<name>`, of `study:<id or name>`, or of runs: `last`, a number, an
+    id, several with commas.
 
     Raises Problem where nothing is called so.
     """
     if name.startswith(PREFIX):
         return _published(Catalogue(lab.home), name.removeprefix(PREFIX))
+    if name.startswith(STUDY_PREFIX):
+        studies = Studies(lab)
+        return study_table(studies, studies.find(name.removeprefix(STUDY_PREFIX)))
     return runs_table([lab.record(lab.find(each)) for each in name.split(",")])
 
 
 def runs_table(records: Sequence[RunRecord]) -> ResultTable:
     """Runs as one table, called by their numbers."""
     return table_of_runs(", ".join(f"run #{each.spec.number}" for each in records), records)
+
+
+def study_table(studies: Studies, study: Study) -> ResultTable:
+    """The rows of all its runs, in its order."""
+    records = studies.records(study)
+    own = [records[each.run] for each in study.runs if each.run in records]
+    return table_of_runs(f"study {study.id}: {study.title}", own)
 
 
 def _published(catalogue: Catalogue, name: str) -> ResultTable:

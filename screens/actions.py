@@ -140,6 +140,7 @@ ACTIONS: tuple[Action, ...] = (
         Place.STUDY,
         ("g", "resume", "go on", "Go on with all of the study that has no result yet"),
         ("G", "retry", "retry", "Go on, and try again what failed"),
+        ("c", "compare", "compare", "Compare it with a published table, or with another run"),
         ("s", "stop", "stop", "Stop the runs of the study, after asking"),
         ("e", "export", "export", "Write all results of the study as CSV"),
         *_table_keys("rows"),

@@ -12,17 +12,21 @@ from textual.message import Message
 
 from edgelab import words
 from edgelab.catalogue import Catalogue
+from edgelab.compared import has_result, study_table
 from edgelab.export import results_csv
 from edgelab.problem import Problem
 from edgelab.reader import LiveRun
 from edgelab.record import RunRecord
 from edgelab.records import Outcome
+from edgelab.result_table import ResultTable
 from edgelab.studies import Studies
 from edgelab.study import Study
 from edgelab.study_progress import Cell, StudyProgress
 from edgelab.tally import ThresholdRow
 from screens.actions import Place, bindings
 from screens.choice import fit_tone, model_rows
+from screens.choose_table import ask_for_table
+from screens.compare import CompareScreen
 from screens.dialogs import Ask
 from screens.face import Face
 from screens.ink import Tone, count
@@ -201,6 +205,18 @@ class StudyScreen(TableScreen):
         said = f"{count(started, 'run')} queued" if started else "there is nothing to go on with"
         self.app.call_from_thread(self.console.say, said)
         self.app.call_from_thread(self.console.look)
+
+    def action_compare(self) -> None:
+        """Lay its rows beside a table that is chosen."""
+        if not any(map(has_result, self.records.values())):
+            self.console.say("there is no result to compare yet")
+            return
+        left = study_table(Studies(self.console.lab), self.study)
+
+        def show(right: ResultTable) -> None:
+            self.app.push_screen(CompareScreen(self.face, left, right))
+
+        ask_for_table(self, show)
 
     def action_stop(self) -> None:
         """Stop all its runs, after asking."""

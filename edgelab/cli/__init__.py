@@ -181,7 +181,7 @@ def _add_calibrate(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     _add_json(calibrate)
 
 
-_TABLE = "a run, several with commas between, or reference:NAME"
+_TABLE = "a run, several with commas between, study:NAME or its id, or reference:NAME"
 
 
 def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -191,6 +191,10 @@ def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     compare.add_argument(
         "--pair", action="append", default=[], metavar="A=B",
         help="lay model A of the one beside model B of the other; may be given again",
+    )  # fmt: skip
+    compare.add_argument(
+        "--paired", action="store_true",
+        help="own runs: the difference of their MAE over the same images, with its interval",
     )  # fmt: skip
     compare.add_argument("--csv", metavar="FILE", help="write the rows; - for stdout")
     compare.add_argument("--markdown", metavar="FILE", help="write a page; - for stdout")

@@ -20,6 +20,7 @@ from edgelab.comparison_report import (
 from edgelab.export import write_csv
 from edgelab.home import Home
 from edgelab.lab import Lab
+from edgelab.paired_rows import PairedRow, paired_rows
 from edgelab.problem import Problem
 from edgelab.result_table import Pairing
 from edgelab.words import plain
@@ -39,11 +40,31 @@ def run(options: argparse.Namespace) -> int:
     ):
         if path is not None:
             _write(path, text)
+    pairs = list(paired_rows(lab, comparison)) if options.paired else []
     if options.json:
-        print_json(comparison_document(comparison))
+        document = comparison_document(comparison)
+        if options.paired:
+            document["paired"] = [_paired_document(pair) for pair in pairs]
+        print_json(document)
     elif "-" not in (options.csv, options.markdown):
         _print(comparison)
+        if options.paired:
+            print("\nPaired: A's MAE minus B's over the images that both counted")
+            print_lines([pair.words for pair in pairs] or ("no two rows are own runs",))
     return 0
+
+
+def _paired_document(pair: PairedRow) -> dict[str, object]:
+    found = pair.difference
+    return {
+        "a": pair.left.full_name,
+        "b": pair.right.full_name,
+        "images": found.images if found else 0,
+        "difference": found.difference if found else None,
+        "low": found.low if found else None,
+        "high": found.high if found else None,
+        "distinguishable": found.distinguishable if found else None,
+    }
 
 
 def _pairing(text: str) -> Pairing:

@@ -23,7 +23,7 @@ from edgelab.records import Outcome
 from tests.runners.colour_detector import build_detector, some_cells, write_cells
 
 IMAGES = 12
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 @dataclass(frozen=True)

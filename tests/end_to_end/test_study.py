@@ -81,6 +81,23 @@ def test_a_study_that_is_killed_again_and_again_ends_with_the_same_table(
     }
 
 
+def test_a_study_is_compared_with_published_rows_and_with_itself(
+    edgelab: CommandLine, matrix: str
+) -> None:
+    study = edgelab.json("study", matrix, "--repetitions", "1")["study"]
+    published = edgelab("compare", f"study:{study}", "reference:counting-cv")
+    assert "study" in published
+    document = edgelab.json("compare", f"study:{study}", f"study:{study}", "--paired")
+    pairs = document["paired"]
+    assert len(pairs) == 18
+    for pair in pairs:
+        assert pair["images"] == 12
+        assert pair["difference"] == 0
+        assert pair["distinguishable"] is False
+    said = edgelab("compare", f"study:{study}", f"study:{study}", "--paired")
+    assert "not distinguishable" in said
+
+
 def test_a_broken_model_is_a_result_and_the_rest_goes_on(
     edgelab: CommandLine, matrix: str, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ Recorder = Callable[..., RecordedRun]
 @pytest.mark.parametrize("width", [80, 120])
 async def test_no_text_of_the_help_is_cut(open_console: Opener, width: int) -> None:
     console = open_console()
-    async with console.run_test(size=(width, 100)) as pilot:
+    async with console.run_test(size=(width, 200)) as pilot:
         await settle(pilot)
         await press(pilot, "question_mark")
         table = console.screen.query_one(Table)
@@ -54,7 +54,7 @@ async def test_the_last_line_names_the_way_in_and_out_first(
         await settle(pilot)
         await press(pilot, "a")
         runs = console.screen.query_one(KeyLine).text
-        assert runs.startswith(" enter open  esc back  space mark  / filter ")
+        assert runs.startswith(" enter open  esc back  space mark  c compare  / filter ")
         await press(pilot, "enter")
         run = console.screen.query_one(KeyLine).text
         assert run.startswith(" esc back  space play  left/right seek  -/+ speed ")

@@ -16,6 +16,7 @@ from edgelab.studies import Studies
 from edgelab.study import Study, StudyProfile
 from edgelab.study_editing import save_profile
 from screens.app import Console
+from screens.compare import CompareScreen
 from screens.studies import StudiesScreen
 from screens.study import StudyScreen
 from screens.study_form import StudyForm
@@ -78,6 +79,24 @@ async def test_the_matrix_fills_in_and_the_time_left_is_told(
 def row_text(screen: StudyScreen, place: int) -> str:
     row = screen.table.rows[place]
     return " ".join(column.text(row) for column in screen.table.columns)
+
+
+async def test_c_lays_the_study_beside_a_published_table(
+    open_console: Opener, record: Recorder, studies: Studies
+) -> None:
+    study = studies.begin("mine", PROFILE)
+    carry_on(record, studies, study, 0).complete()
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        console.push_screen(StudyScreen(console.face, study))
+        await settle(pilot)
+        await press(pilot, "c", "enter")
+        await settle(pilot)
+        assert isinstance(console.screen, CompareScreen)
+        left = console.screen.comparison.left
+        assert left.title == f"study {study.id}: Counting shapes"
+        assert len(left.rows) >= 6
 
 
 async def test_stop_and_go_on(open_console: Opener, home: Home, studies: Studies) -> None:
