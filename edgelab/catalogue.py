@@ -21,7 +21,15 @@ from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.reference import Reference
 from edgelab.schema import SchemaProblem, read_toml
-from edgelab.settings.common import NotNegative, Positive, Precision, Share, Text, Threshold
+from edgelab.settings.common import (
+    DETECTOR_PRECISIONS,
+    NotNegative,
+    Positive,
+    Precision,
+    Share,
+    Text,
+    Threshold,
+)
 from edgelab.study import StudyProfile
 
 P = TypeVar("P")
@@ -43,7 +51,7 @@ class DetectorProfile(
     dataset: str | None = None
     iou: Share = 0.7
     threshold: Threshold = 0.5
-    precisions: tuple[Precision, ...] = tuple(Precision)
+    precisions: tuple[Precision, ...] = DETECTOR_PRECISIONS
 
 
 class ClassifierProfile(

@@ -22,12 +22,16 @@ class ExecutedPrecision(msgspec.Struct, frozen=True):
     casts: Count = 0
     quantize: Count = 0
     weights: dict[str, int] = msgspec.field(default_factory=dict)  # bytes by element type
+    formats: dict[str, int] = msgspec.field(default_factory=dict)
+    """Weights by format, where what computes is a module of PyTorch and no graph of nodes."""
 
     @property
     def words(self) -> str:
         """One short phrase: what was really executed."""
-        total = self.integer + self.half + self.full
+        parts = [("int8", self.integer), ("fp16", self.half), ("fp32", self.full)]
+        if self.formats:
+            parts = sorted(self.formats.items(), key=lambda each: -each[1])
+        total = sum(n for _, n in parts)
         if not total:
             return "unknown"
-        parts = [("int8", self.integer), ("fp16", self.half), ("fp32", self.full)]
         return " + ".join(f"{100 * n / total:.0f}% {name}" for name, n in parts if n)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgelab.machine import usable_cores
-from edgelab.settings.common import Precision
+from edgelab.settings.common import DETECTOR_PRECISIONS
 from edgelab.settings.detect import DetectSettings
 
 QUICK_MODEL = "yolov8n-shapes"
@@ -15,7 +15,7 @@ def quick(threads: int | None = None, limit: int | None = None) -> tuple[DetectS
     settings = DetectSettings(
         model=QUICK_MODEL,
         dataset=QUICK_DATASET,
-        precisions=tuple(Precision),
+        precisions=DETECTOR_PRECISIONS,
         thresholds=(0.3, 0.5, 0.7),
         threads=threads or usable_cores(),
         limit=limit,

@@ -179,18 +179,21 @@ class DatasetFacts(Record, frozen=True):
 
 
 class ModelFacts(Record, frozen=True):
-    """The model file of one precision, as it is executed."""
+    """The model file of one precision, as it is executed.
+
+    `input_size`: height, width, px, where it is fixed; `iou`: of a detector's NMS.
+    """
 
     t: float
     precision: Precision
     name: str
     sha256: str
     size_bytes: Count
-    input_size: tuple[int, int]  # height, width, px
-    classes: tuple[str, ...]
-    iou: float
     executed: ExecutedPrecision
     runtime: str
+    input_size: tuple[int, int] | None = None
+    classes: tuple[str, ...] = ()
+    iou: float | None = None
     cost: GraphCost | None = None
 
 
@@ -395,6 +398,22 @@ class Item(Record, frozen=True):
         found = counts.keys() | truth.keys()
         classes = found if self.evaluated is None else found & set(self.evaluated)
         return {index: counts.get(index, 0) - truth.get(index, 0) for index in classes}
+
+
+class AskStages(msgspec.Struct, frozen=True):
+    """Milliseconds a question spent in each stage behind the decoding of its image.
+
+    `prefill`: the prompt through the language model, up to the first token; `first_token`: from
+    the decoded image in memory to the first token; `decode`: all further tokens. `vision_shared`:
+    the image's encoding was that of the question before.
+    """
+
+    preprocess: float
+    vision: float
+    prefill: float
+    first_token: float
+    decode: float
+    vision_shared: bool = False
 
 
 class DetectedItem(Item, frozen=True, tag="item"):

@@ -16,7 +16,7 @@ import cv2
 
 from edgelab.problem import Problem
 from edgelab.records import MEASURE, DetectedItem, ModelFacts, PassEnded, PassStarted, StageTimes
-from edgelab.settings.common import Precision, Scenario
+from edgelab.settings.common import DETECTOR_PRECISIONS, Precision, Scenario
 from edgelab.settings.detect import DetectSettings
 from runners.detections import Detections, NotFinite, Selection
 from runners.detector import Detector
@@ -33,7 +33,7 @@ def main() -> None:
     """Read the command line and measure."""
     parser = argparse.ArgumentParser(description="Measure a detector in one precision.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--precision", type=Precision, choices=list(Precision), required=True)
+    parser.add_argument("--precision", type=Precision, choices=DETECTOR_PRECISIONS, required=True)
     parser.add_argument("--turn", type=int, default=0, help="how often it was measured before")
     arguments = parser.parse_args()
     # OpenCV's own threads gain nothing at these sizes and would compete with the model's.

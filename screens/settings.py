@@ -12,7 +12,7 @@ import msgspec
 from edgelab.machine import usable_cores
 from edgelab.problem import Problem
 from edgelab.schema import convert
-from edgelab.settings.common import Order, Precision, Scenario
+from edgelab.settings.common import DETECTOR_PRECISIONS, Order, Precision, Scenario
 from edgelab.settings.detect import DetectSettings
 
 Change = Callable[[DetectSettings, int], DetectSettings]
@@ -33,7 +33,7 @@ def settings_rows(cores: int | None = None) -> tuple[Setting, ...]:
     """All rows, for a machine with so many cores."""
     most = cores or usable_cores()
     return (
-        *(_precision(precision) for precision in Precision),
+        *(_precision(precision) for precision in DETECTOR_PRECISIONS),
         Setting("thresholds", _thresholds, _same, _read_thresholds, "enter: type them"),
         _number("threads", "threads", range(1, most + 1), f"1 to {most}"),
         _choice("scenario", "scenario", Scenario, "one image after the other, or all at once"),
@@ -63,7 +63,7 @@ def _precision(precision: Precision) -> Setting:
         chosen = set(settings.precisions) ^ {precision}
         # A run needs one; the last one stays.
         return (
-            changed(settings, precisions=[p for p in Precision if p in chosen])
+            changed(settings, precisions=[p for p in DETECTOR_PRECISIONS if p in chosen])
             if chosen
             else settings
         )

@@ -20,6 +20,13 @@ class Precision(StrEnum):
     FP32 = "fp32"
     FP16 = "fp16"
     INT8 = "int8"
+    BF16 = "bf16"
+    NF4 = "nf4"
+    INT8_DYNAMIC = "int8-dynamic"
+
+
+DETECTOR_PRECISIONS = (Precision.FP32, Precision.FP16, Precision.INT8)
+"""What a model file of ONNX Runtime can be converted to."""
 
 
 class Scenario(StrEnum):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from edgelab.settings.common import Order, Precision
+from edgelab.settings.common import DETECTOR_PRECISIONS, Order, Precision
 from edgelab.spec import RunSpec
 from edgelab.steps import precision_of, steps_of
 from tests.recorded import make_spec
@@ -19,7 +19,7 @@ def test_each_precision_has_a_process_of_its_own_after_the_preparation() -> None
 
 
 def test_abba_goes_there_and_back() -> None:
-    spec = make_spec(1, precisions=tuple(Precision), order=Order.ABBA)
+    spec = make_spec(1, precisions=DETECTOR_PRECISIONS, order=Order.ABBA)
     assert names(spec)[1:] == [
         "fp32", "fp16", "int8", "int8 again", "fp16 again", "fp32 again",
     ]  # fmt: skip
@@ -28,7 +28,7 @@ def test_abba_goes_there_and_back() -> None:
 
 def test_a_random_order_is_that_of_the_run() -> None:
     def spec(number: int) -> RunSpec:
-        return make_spec(number, precisions=tuple(Precision), order=Order.RANDOM)
+        return make_spec(number, precisions=DETECTOR_PRECISIONS, order=Order.RANDOM)
 
     assert names(spec(1)) == names(spec(1))
     assert len({tuple(names(spec(number))) for number in range(1, 30)}) == 6

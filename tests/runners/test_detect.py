@@ -16,7 +16,7 @@ from onnx import numpy_helper
 from edgelab.home import Home
 from edgelab.records import DatasetFacts, Failure, ModelFacts, PassEnded, PassStarted, Phase
 from edgelab.records import Warning as WarningRecord
-from edgelab.settings.common import Precision
+from edgelab.settings.common import DETECTOR_PRECISIONS, Precision
 from tests.runners.colour_detector import CLASSES, build_detector, some_cells, write_cells
 from tests.runners.conftest import NewRun
 
@@ -51,13 +51,13 @@ def test_counts_equal_the_truth_in_every_precision(
     run = new_run(
         model=str(colour_model),
         dataset=str(coco),
-        precisions=tuple(Precision),
+        precisions=DETECTOR_PRECISIONS,
         scenario=scenario,
         repetitions=2,
     )
     run.run_all()
     items = run.items()
-    for precision in Precision:
+    for precision in DETECTOR_PRECISIONS:
         mine = [item for item in items if item.precision is precision]
         places = [(item.repetition, item.index) for item in mine]
         assert places == [(each, index) for each in range(2) for index in range(IMAGES)]
@@ -211,11 +211,15 @@ def test_a_profile_of_another_family_is_refused(
 
 def test_the_quick_benchmark_s_model_counts_in_every_precision(new_run: NewRun) -> None:
     run = new_run(
-        model="yolov8n-shapes", dataset="shapes", precisions=tuple(Precision), limit=40, threads=2
+        model="yolov8n-shapes",
+        dataset="shapes",
+        precisions=DETECTOR_PRECISIONS,
+        limit=40,
+        threads=2,
     )
     run.run_all()
     truth = sum(sum(item.truth.values()) for item in run.items()[:40] if item.truth)
-    for precision in Precision:
+    for precision in DETECTOR_PRECISIONS:
         mine = [item for item in run.items() if item.precision is precision]
         assert len(mine) == 40
         found = sum(sum(item.counts[1].values()) for item in mine)
@@ -231,14 +235,14 @@ def test_the_shipped_ssdlite_counts_in_every_precision(new_run: NewRun) -> None:
     run = new_run(
         model="ssdlite320-shapes",
         dataset="shapes",
-        precisions=tuple(Precision),
+        precisions=DETECTOR_PRECISIONS,
         thresholds=(0.25,),  # the one chosen on val
         limit=40,
         threads=2,
     )
     run.run_all()
     truth = sum(sum(item.truth.values()) for item in run.items()[:40] if item.truth)
-    for precision in Precision:
+    for precision in DETECTOR_PRECISIONS:
         mine = [item for item in run.items() if item.precision is precision]
         found = sum(sum(item.counts[0].values()) for item in mine)
         assert abs(found - truth) <= 0.05 * truth

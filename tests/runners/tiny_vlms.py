@@ -6,21 +6,39 @@ current file layout, with hidden sizes of a few dozen. Importing this module nee
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    Idefics3Config,
+    Idefics3ForConditionalGeneration,
+    Idefics3ImageProcessor,
+    Idefics3Processor,
+    LlamaConfig,
+    LlamaForCausalLM,
     PaliGemmaConfig,
     PaliGemmaForConditionalGeneration,
     PaliGemmaProcessor,
     PreTrainedTokenizerFast,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLProcessor,
     Qwen2VLConfig,
     Qwen2VLForConditionalGeneration,
     Qwen2VLImageProcessor,
     Qwen2VLProcessor,
     SiglipImageProcessor,
+    SmolVLMConfig,
+    SmolVLMForConditionalGeneration,
+    SmolVLMImageProcessor,
+    SmolVLMProcessor,
+    SmolVLMVideoProcessor,
 )
 
 PALIGEMMA_SIZE = 28
@@ -141,6 +159,182 @@ def build_qwen2_vl(folder: Path) -> Path:
     )
     torch.manual_seed(0)
     return _save(Qwen2VLForConditionalGeneration(config), processor, folder)
+
+
+def build_qwen2_5_vl(folder: Path) -> Path:
+    """A Qwen2.5-VL: as the Qwen2-VL, with windows in its vision tower."""
+    tokenizer = byte_tokenizer(
+        {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"},
+        ("<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"),
+    )
+    number = tokenizer.convert_tokens_to_ids
+    images = Qwen2VLImageProcessor(size={"shortest_edge": 28 * 28, "longest_edge": 56 * 56})
+    processor = Qwen2_5_VLProcessor(images, tokenizer, _video_processor(), QWEN2_VL_CHAT)
+    config = Qwen2_5_VLConfig(
+        text_config={
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "vocab_size": len(tokenizer),
+            "max_position_embeddings": 512,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 10000.0,
+                "mrope_section": [2, 1, 1],
+            },
+            "bos_token_id": number("<|endoftext|>"),
+            "eos_token_id": number("<|im_end|>"),
+            "pad_token_id": number("<|endoftext|>"),
+        },
+        vision_config={
+            "depth": 2,
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_heads": 4,
+            "out_hidden_size": 32,
+            "fullatt_block_indexes": [1],
+        },
+        image_token_id=number("<|image_pad|>"),
+        video_token_id=number("<|video_pad|>"),
+        vision_start_token_id=number("<|vision_start|>"),
+        vision_end_token_id=number("<|vision_end|>"),
+        eos_token_id=number("<|im_end|>"),
+        pad_token_id=number("<|endoftext|>"),
+    )
+    torch.manual_seed(0)
+    return _save(Qwen2_5_VLForConditionalGeneration(config), processor, folder)
+
+
+SMOLVLM_TILE = 28
+"""px, a side of the square that SmolVLM looks at; one image token each."""
+
+
+def build_smolvlm(folder: Path, *, generation: int = 1) -> Path:
+    """A SmolVLM (idefics3) or SmolVLM2 (smolvlm) of two layers a part."""
+    tokenizer = byte_tokenizer(
+        {"bos_token": "<|im_start|>", "eos_token": "<end_of_utterance>", "pad_token": "<pad>"},
+        ("<image>", "<fake_token_around_image>", "<global-img>", "<video>",
+         *(f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7))),
+    )  # fmt: skip
+    sizes = {
+        "size": {"longest_edge": 4 * SMOLVLM_TILE},
+        "max_image_size": {"longest_edge": SMOLVLM_TILE},
+    }
+    processor: Any
+    if generation == 1:
+        images = Idefics3ImageProcessor(**sizes)
+        processor = Idefics3Processor(images, tokenizer, image_seq_len=1)
+    else:
+        images = SmolVLMImageProcessor(**sizes)
+        video = SmolVLMVideoProcessor(**sizes)
+        processor = SmolVLMProcessor(images, tokenizer, video, image_seq_len=1)
+    text = {
+        "model_type": "llama",
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": 512,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    vision = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "image_size": SMOLVLM_TILE,
+        "patch_size": 14,
+    }
+    kind, build = {
+        1: (Idefics3Config, Idefics3ForConditionalGeneration),
+        2: (SmolVLMConfig, SmolVLMForConditionalGeneration),
+    }[generation]
+    config = kind(
+        text_config=text,
+        vision_config=vision,
+        scale_factor=2,
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        pad_token_id=tokenizer.pad_token_id,
+        tie_word_embeddings=False,
+    )
+    torch.manual_seed(0)
+    return _save(build(config), processor, folder)
+
+
+def build_mobilevlm(folder: Path, *, older: bool = False, binary: bool = False) -> Path:
+    """A MobileVLM V2 with keys and config as published; `older`: `vision_model.` in the tower's.
+
+    `binary`: weights as pytorch_model.bin instead of safetensors.
+    """
+    folder.mkdir(parents=True)
+    tokenizer = byte_tokenizer(
+        {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
+    )
+    tokenizer.save_pretrained(folder)
+    tower_config = CLIPVisionConfig(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4,
+        image_size=56, patch_size=14, projection_dim=32,
+    )  # fmt: skip
+    tower_config.save_pretrained(folder / "clip")
+    llama_config = LlamaConfig(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, vocab_size=len(tokenizer), max_position_embeddings=512,
+        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    tower = CLIPVisionModel(tower_config).state_dict()
+    level = "vision_model." if older else ""
+    tensors = {
+        **LlamaForCausalLM(llama_config).state_dict(),
+        **{f"model.vision_tower.vision_tower.{level}{name}": each for name, each in tower.items()},
+        "model.mm_projector.mlp.mlp.0.weight": 0.2 * torch.randn(32, 32),
+        "model.mm_projector.mlp.mlp.0.bias": 0.2 * torch.randn(32),
+        "model.mm_projector.mlp.mlp.2.weight": 0.2 * torch.randn(32, 32),
+        "model.mm_projector.mlp.mlp.2.bias": 0.2 * torch.randn(32),
+        "model.mm_projector.peg.peg.0.weight": 0.2 * torch.randn(32, 1, 3, 3),
+        "model.mm_projector.peg.peg.0.bias": 0.2 * torch.randn(32),
+    }
+    config = {
+        **llama_config.to_dict(),
+        "model_type": "mobilevlm",
+        "architectures": ["MobileLlamaForCausalLM"],
+        "mm_vision_tower": "clip",
+        "mm_hidden_size": 32,
+        "mm_vision_select_layer": -2,
+        "mm_projector_type": "ldpnetv2",
+        "image_aspect_ratio": "pad",
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    if binary:
+        torch.save(tensors, folder / "pytorch_model.bin")
+    else:
+        save_file({k: v.clone() for k, v in tensors.items()}, folder / "model.safetensors")
+    return folder
+
+
+def to_older_layout(folder: Path) -> Path:
+    """Rewrite a checkpoint's files as the hub's older repositories have them."""
+    processor = json.loads((folder / "processor_config.json").read_text())
+    images = processor.pop("image_processor")
+    video = processor.pop("video_processor", None)
+    images["processor_class"] = processor["processor_class"]
+    (folder / "preprocessor_config.json").write_text(json.dumps(images))
+    if video is not None:
+        (folder / "video_preprocessor_config.json").write_text(json.dumps(video))
+    (folder / "processor_config.json").unlink()
+    if set(processor) - {"processor_class"}:
+        (folder / "processor_config.json").write_text(json.dumps(processor))
+    tokenizer = json.loads((folder / "tokenizer_config.json").read_text())
+    special = {k: v for k, v in tokenizer.items() if k.endswith("_token") and isinstance(v, str)}
+    (folder / "special_tokens_map.json").write_text(json.dumps(special))
+    return folder
 
 
 def _video_processor() -> Any:

@@ -37,7 +37,7 @@ from edgelab.records import (
     Warning,  # noqa: A004
 )
 from edgelab.run_folder import RunFolder
-from edgelab.settings.common import Precision
+from edgelab.settings.common import DETECTOR_PRECISIONS, Precision
 from edgelab.settings.detect import DetectSettings
 from edgelab.spec import SPEC_VERSION, RunSpec
 
@@ -66,7 +66,7 @@ class RecordedRun:
     number: int = 1
     settings: DetectSettings = field(
         default_factory=lambda: DetectSettings(
-            model="yolov8n-shapes", dataset="shapes", precisions=tuple(Precision), threads=4
+            model="yolov8n-shapes", dataset="shapes", precisions=DETECTOR_PRECISIONS, threads=4
         )
     )
     images: int = 80

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from edgelab.reader import LiveRun, Replay
 from edgelab.records import Outcome
-from edgelab.settings.common import Precision
+from edgelab.settings.common import DETECTOR_PRECISIONS, Precision
 from screens.app import Console
 from screens.items import ItemRow
 from screens.run import RunScreen
@@ -147,7 +147,7 @@ async def test_a_run_that_is_over_says_what_its_figures_are_worth(
     open_console: Opener, record: Recorder
 ) -> None:
     run = record(1, full_precision_only=True).queue().begin()
-    for precision in Precision:
+    for precision in DETECTOR_PRECISIONS:
         run.start_pass(precision).measure(precision, 0, 80)
         if precision is not Precision.INT8:
             run.end_pass(precision)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgelab.problem import Problem
-from edgelab.settings.common import Precision, Scenario
+from edgelab.settings.common import DETECTOR_PRECISIONS, Precision, Scenario
 from edgelab.settings.detect import DetectSettings
 from screens.settings import Setting, settings_rows
 
@@ -15,7 +15,7 @@ def row(title: str) -> Setting:
 
 
 def test_precisions_keep_their_order() -> None:
-    assert row("fp16").step(START, 1).precisions == tuple(Precision)
+    assert row("fp16").step(START, 1).precisions == DETECTOR_PRECISIONS
     assert row("fp32").step(START, 1).precisions == (Precision.INT8,)
 
 

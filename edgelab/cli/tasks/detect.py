@@ -9,11 +9,10 @@ from edgelab.catalogue import Catalogue
 from edgelab.cli.naming import dataset_options, model_named, named_dataset
 from edgelab.machine import usable_cores
 from edgelab.schema import convert
-from edgelab.settings.common import Order, Precision, Scenario
+from edgelab.settings.common import DETECTOR_PRECISIONS, Order, Precision, Scenario
 from edgelab.settings.detect import DetectSettings
 
 HELP = "a detector on a dataset"
-PRECISIONS = (Precision.FP32, Precision.FP16, Precision.INT8)
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -21,7 +20,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", required=True, metavar="M", help="a name or an .onnx file")
     dataset_options(command)
     command.add_argument(
-        "--precision", action="append", choices=[each.value for each in PRECISIONS], metavar="P",
+        "--precision", action="append", choices=[each.value for each in DETECTOR_PRECISIONS], metavar="P",
         help="fp32, fp16 or int8; may be given again (default fp32)",
     )  # fmt: skip
     command.add_argument(

@@ -1,0 +1,1 @@
+"""Vision-language models through PyTorch and transformers: loading, asking, timing, proving."""

@@ -1,0 +1,101 @@
+"""From a checkpoint's folder to a model in the precision asked for, straight into its format.
+
+| precision | how |
+|---|---|
+| fp32, fp16, bf16 | weights are read into that format |
+| int8, nf4 | bitsandbytes: saves memory, not time; computes in FP32 |
+| int8-dynamic | PyTorch's dynamic quantisation of the linear layers: faster than FP32 on a CPU |
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
+
+from edgelab.problem import Problem
+from edgelab.settings.common import Precision
+from runners.memory import is_out_of_memory
+from runners.vlm.families import Seeing, Vlm, model_type_of, open_hub, open_mobilevlm
+from runners.vlm.mobilevlm import MODEL_TYPES, load_mobilevlm
+from runners.vlm.weights import weight_files
+
+_DTYPES = {Precision.FP16: torch.float16, Precision.BF16: torch.bfloat16}
+
+
+def load_vlm(folder: Path, precision: Precision, seeing: Seeing | None = None) -> Vlm:
+    """The model of `folder` with its processor; raises Problem where it cannot be loaded.
+
+    Safetensors are preferred, `.bin` files are read without running code, and no code of a
+    repository is ever run.
+    """
+    seeing = seeing or Seeing()
+    try:
+        if model_type_of(folder) in MODEL_TYPES:
+            vlm = open_mobilevlm(folder, load_mobilevlm(folder, **_options(precision)), seeing)
+        else:
+            vlm = open_hub(folder, _load_hub(folder, precision), seeing)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise Problem(f"{folder}: cannot be loaded ({_one_line(error)})") from None
+    if precision is Precision.INT8_DYNAMIC:
+        _quantise_dynamically(vlm.model)
+    give_memory_back()
+    return vlm
+
+
+def give_memory_back() -> None:
+    """What the loader held beside the weights goes back to the system, not only to Python."""
+    gc.collect()
+    with suppress(OSError, AttributeError):  # another C library than glibc has none
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def _load_hub(folder: Path, precision: Precision) -> Any:
+    model = AutoModelForImageTextToText.from_pretrained(
+        folder,
+        trust_remote_code=False,
+        use_safetensors=weight_files(folder)[0].suffix == ".safetensors",
+        **_options(precision),
+    )
+    return model.eval()
+
+
+def _options(precision: Precision) -> dict[str, Any]:
+    """The keywords of from_pretrained."""
+    return {
+        "dtype": _DTYPES.get(precision, torch.float32),
+        "quantization_config": _quantisation(precision),
+        "device_map": {"": "cuda" if _on_gpu(precision) else "cpu"},
+    }
+
+
+def _quantisation(precision: Precision) -> BitsAndBytesConfig | None:
+    if precision is Precision.NF4:
+        return BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32
+        )
+    return BitsAndBytesConfig(load_in_8bit=True) if precision is Precision.INT8 else None
+
+
+def _on_gpu(precision: Precision) -> bool:
+    return torch.cuda.is_available() and precision is not Precision.INT8_DYNAMIC
+
+
+def _quantise_dynamically(model: nn.Module) -> None:
+    """Each linear layer's weights become 8-bit integers, its inputs when they come."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.ao.quantization.quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8, inplace=True)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
