@@ -20,7 +20,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", required=True, metavar="M", help="a name or an .onnx file")
     dataset_options(command)
     command.add_argument(
-        "--precision", action="append", choices=[each.value for each in DETECTOR_PRECISIONS], metavar="P",
+        "--precision", action="append", choices=[*map(str, DETECTOR_PRECISIONS)], metavar="P",
         help="fp32, fp16 or int8; may be given again (default fp32)",
     )  # fmt: skip
     command.add_argument(
