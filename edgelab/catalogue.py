@@ -1,7 +1,7 @@
 """What a lab knows by name: models, datasets, boards, published tables, read from `profiles/`.
 
 Shipped profiles live in the `profiles` package, a user's own in `$EDGELAB_HOME/profiles`, laid out
-alike: `models/<name>/model.toml`, `datasets/<name>.toml`, `boards/<name>.toml`,
+alike: `models/<name>/model.toml`, `hub/<name>.toml`, `datasets/<name>.toml`, `boards/<name>.toml`,
 `studies/<name>.toml`, `references/<name>.toml` with its .csv beside it. A user's profile hides a
 shipped one of the same name. A broken profile is listed with its problem and stops nobody.
 """
@@ -72,6 +72,17 @@ ModelProfile = DetectorProfile | ClassifierProfile
 """A model by name; its key `task` says what it is for."""
 
 
+class HubModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A model of a hub by a name of its own: its repository, and the commit that is meant."""
+
+    schema_version: ProfileVersion
+    title: Text
+    repository: Text
+    revision: Text | None = None
+    license: Text = "unknown"
+    note: str = ""
+
+
 class GeneratedDataset(msgspec.Struct, frozen=True, tag_field="kind", tag="generated"):
     """A dataset that the project draws itself; the generator reads its own parameters."""
 
@@ -133,6 +144,14 @@ class Catalogue:
     def models(self) -> list[Entry[ModelProfile]]:
         """All models, by name."""
         return self._entries("models", "*/model.toml", ModelProfile, lambda path: path.parent.name)
+
+    def hub_models(self) -> list[Entry[HubModel]]:
+        """All models of hubs, by name."""
+        return self._entries("hub", "*.toml", HubModel, lambda path: path.stem)
+
+    def hub_model(self, name: str) -> Entry[HubModel] | None:
+        """The model of a hub of that name, or None."""
+        return next((entry for entry in self.hub_models() if entry.name == name), None)
 
     def datasets(self) -> list[Entry[DatasetProfile]]:
         """All datasets, by name."""

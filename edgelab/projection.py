@@ -13,6 +13,7 @@ from edgelab.energy.ledger import EnergyLedger
 from edgelab.pass_state import PassState, Turn
 from edgelab.record import RECORD_VERSION, RunRecord
 from edgelab.records import (
+    AnswerScores,
     BaselineEnded,
     BoardFacts,
     ClassificationScores,
@@ -85,6 +86,7 @@ class RunProjection:
     splits: dict[str, SplitFacts] = field(default_factory=dict)
     training: TrainingState | None = None
     scores: dict[str, ClassificationScores] = field(default_factory=dict)
+    answer_scores: dict[str, AnswerScores] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     failure: str | None = None
     damaged_lines: int = 0
@@ -164,6 +166,7 @@ class RunProjection:
             training=self.training.summary() if self.training else None,
             scores=tuple(self.scores.values()),
             conversions=tuple(self.conversions.values()),
+            answer_scores=tuple(self.answer_scores.values()),
             warnings=tuple(self.warnings),
             damaged_lines=self.damaged_lines,
         )
@@ -286,6 +289,10 @@ class RunProjection:
     @_apply.register
     def _(self, record: ClassificationScores) -> None:
         self.scores[record.subject] = record
+
+    @_apply.register
+    def _(self, record: AnswerScores) -> None:
+        self.answer_scores[record.subject] = record
 
     @_apply.register
     def _(self, record: Warning) -> None:

@@ -12,6 +12,7 @@ from edgelab.energy.figures import EnergyFigures
 from edgelab.executed import ExecutedPrecision
 from edgelab.graph_cost import GraphCost
 from edgelab.records import (
+    AnswerScores,
     ClassificationScores,
     DatasetFacts,
     EpochEnded,
@@ -100,6 +101,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     training: TrainingSummary | None = None
     scores: tuple[ClassificationScores, ...] = ()
     conversions: tuple[ConversionReport, ...] = ()
+    answer_scores: tuple[AnswerScores, ...] = ()
     warnings: tuple[str, ...] = ()
     damaged_lines: int = 0
 

@@ -297,8 +297,8 @@ class ClassificationScores(Record, frozen=True):
     """How well images were classified. `subject`: by what (a precision, a prompt, a checkpoint).
 
     `confusion`: a row a true class, a column an answered one. `off_list`: answers that name no
-    class; they are wrong, and in no column. `ece`: expected calibration error, None without
-    confidences.
+    class; they are wrong, and in no column, as are the `unanswered`: empty, or saying that there is
+    no answer. `ece`: expected calibration error, None without confidences.
     """
 
     t: float
@@ -313,6 +313,26 @@ class ClassificationScores(Record, frozen=True):
     classes: tuple[ClassScore, ...]
     confusion: tuple[tuple[Count, ...], ...]
     off_list: Count = 0
+    unanswered: Count = 0
+
+
+class AnswerScores(Record, frozen=True):
+    """How well free questions were answered, as shares of them. `subject`: by what.
+
+    `exact`: but for case, punctuation and articles; `relaxed`: or a number within 5 %;
+    `contains`: or the true words among others. `by_kind`: the relaxed share of each kind of
+    question. `unanswered`: empty answers, and those that say there is none.
+    """
+
+    t: float
+    subject: str
+    split: str
+    questions: Count
+    exact: Interval
+    relaxed: Interval
+    contains: Interval
+    unanswered: Count = 0
+    by_kind: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 class Failure(Record, frozen=True):
@@ -337,6 +357,7 @@ Event = (
     | EpochEnded
     | LearningEnded
     | ClassificationScores
+    | AnswerScores
     | Warning
     | Failure
 )
@@ -433,7 +454,30 @@ class TrainStep(Record, frozen=True):
     examples: Count
 
 
-ItemLine = Header | Item | TrainStep
+Verdict = Literal["right", "wrong", "off-list", "unanswered"]
+
+
+class Answered(Record, frozen=True):
+    """A model's own words on one question about one image, and what they are worth.
+
+    `subject`: who was asked, and by which prompt. `label`: the class that the answer names.
+    `error`: why there is no answer. `elapsed_s`: from the decoded image to the answer.
+    """
+
+    t: float
+    subject: str
+    index: Count
+    image: str
+    question: str
+    truth: str
+    answer: str = ""
+    verdict: Verdict = "wrong"
+    label: int | None = None
+    elapsed_s: float | None = None
+    error: str | None = None
+
+
+ItemLine = Header | Item | TrainStep | Answered
 
 
 # telemetry.jsonl ----------------------------------------------------------------------------

@@ -10,11 +10,12 @@ from msgspec import Meta
 
 from edgelab.settings.common import Positive, Text
 from edgelab.settings.detect import DetectSettings
+from edgelab.settings.finetune import FinetuneSettings
 from edgelab.settings.train import TrainSettings
 
 SPEC_VERSION = 1
 
-Settings = DetectSettings | TrainSettings
+Settings = DetectSettings | FinetuneSettings | TrainSettings
 """The settings of any task, told apart by their key `task`."""
 
 

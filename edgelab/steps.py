@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from edgelab.settings.base import MeasureSettings
 from edgelab.settings.common import Order, Precision
 from edgelab.settings.detect import DetectSettings
+from edgelab.settings.finetune import FinetuneSettings
 from edgelab.settings.train import TrainSettings
 from edgelab.spec import RunSpec
 
 PREPARE = "prepare"
 TRAIN_STEP = "train"
+ZERO_SHOT = "zero-shot"
+FINE_TUNED = "fine-tuned"
+MERGE = "merge"
 
 OUT_OF_MEMORY_EXIT = 77
 """A runner ends with this code when an allocation failed: out of memory, proven."""
@@ -47,8 +51,21 @@ def steps_of(spec: RunSpec) -> tuple[Step, ...]:
                 Step(PREPARE, "runners.prepare", again=True),
                 *measuring("runners.detect", settings, spec.id),
             )
+        case FinetuneSettings() as settings:
+            return _finetuning(settings)
         case TrainSettings():
             return (Step(TRAIN_STEP, "runners.train"),)
+
+
+def _finetuning(settings: FinetuneSettings) -> tuple[Step, ...]:
+    """Asked as it is, trained, asked again; merging may fail alone, the adapter is there."""
+    names = [PREPARE, TRAIN_STEP, FINE_TUNED]
+    if settings.zero_shot:
+        names.insert(1, ZERO_SHOT)
+    steps = [Step(name, "runners.finetune", (name,), again=name == PREPARE) for name in names]
+    if settings.merge is not None:
+        steps.append(Step(MERGE, "runners.finetune", (MERGE,), needed=False))
+    return tuple(steps)
 
 
 def measuring(module: str, settings: MeasureSettings, seed: str) -> tuple[Step, ...]:

@@ -25,7 +25,16 @@ from typing import TypeVar
 from edgelab.journal import JournalReader, JournalWriter
 from edgelab.launch import CLOCK_SHIFT
 from edgelab.problem import Problem
-from edgelab.records import Failure, Header, Item, Phase, Progress, Record, TrainStep
+from edgelab.records import (
+    Answered,
+    Failure,
+    Header,
+    Item,
+    Phase,
+    Progress,
+    Record,
+    TrainStep,
+)
 from edgelab.records import Warning as WarningRecord
 from edgelab.run_folder import RunFolder
 from edgelab.settings.base import TaskSettings
@@ -96,7 +105,7 @@ class RunningStep:
         """Append to events.jsonl."""
         _append(self._events, record)
 
-    def item(self, item: Item | TrainStep) -> None:
+    def item(self, item: Item | TrainStep | Answered) -> None:
         """Append to items.jsonl. The disk is waited for every few seconds only."""
         if self._items is None:
             self._items = JournalWriter(self.folder.items, self._shift_s)

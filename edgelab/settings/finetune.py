@@ -70,14 +70,22 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class FinetuneSettings(TaskSettings, frozen=True, kw_only=True, tag="finetune"):
     """One model fine-tuned on one data set, measured before (zero-shot) and after.
 
-    `learns` "class": to name an image's class, asked by `prompt`, one of the prompts of the profile
-    `prompts`; "answer": to answer the data's own questions. `merge`: also write the model with the
-    adapter merged into its unquantised weights. `limit` bounds the examples of each split.
+    `model` is a catalogue name, a hub id (of `revision`) or a folder. `dataset`: a catalogue name,
+    a folder with a folder a class, or a .csv of image, question and answer, whose paths begin at
+    `images`. Data without splits are split by class and seed: `val_share` and `test_share` of them
+    are held out.
+
+    `prompts` is a profile of prompts, or a .toml file; it says what is learned, an image's class or
+    the answers to the data's own questions. All its prompts are asked before, `prompt` is learned.
+    `merge`: also write the model with the adapter merged into its unquantised weights. `limit`
+    bounds the images of each split. `max_pixels`: what Qwen2-VL sees of an image at most.
     """
 
     images: Text | None = None
     revision: Text | None = None
-    learns: Literal["class", "answer"] = "class"
+    val_share: Annotated[float, Meta(gt=0.0, lt=0.5)] = 0.1
+    test_share: Annotated[float, Meta(gt=0.0, lt=0.5)] = 0.2
+    limit: Positive | None = None
     prompts: Text = "chart-classification"
     prompt: Text = "second"
     lora: Lora = Lora()
@@ -87,4 +95,3 @@ class FinetuneSettings(TaskSettings, frozen=True, kw_only=True, tag="finetune"):
     max_new_tokens: Annotated[int, Meta(ge=1, le=512)] = 16
     max_pixels: Annotated[int, Meta(ge=784)] | None = None
     merge: Literal["fp32", "bf16"] | None = None
-    limit: Positive | None = None

@@ -8,10 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    BitsAndBytesConfig,
+    utils,
+)
 
+from edgelab.catalogue import Catalogue
+from edgelab.home import Home
 from edgelab.problem import Problem
-from edgelab.settings.finetune import BasePrecision
+from edgelab.settings.finetune import BasePrecision, FinetuneSettings
 from runners.finetuning.parts import PATTERNS
 
 _FORMATS = {BasePrecision.BF16: torch.bfloat16}
@@ -56,6 +64,18 @@ def load_base(
         _bound_pixels(processor, config.model_type, max_pixels)
     gc.collect()  # what the loader held beside the weights
     return BaseModel(model.eval(), processor, config.model_type)
+
+
+def load_for(settings: FinetuneSettings, home: Home) -> BaseModel:
+    """The model that a run asks for, by its catalogue name, its folder, or its hub id."""
+    torch.set_num_threads(settings.threads)
+    utils.logging.disable_progress_bar()  # the log is a file
+    source, revision = settings.model, settings.revision
+    entry = Catalogue(home).hub_model(settings.model)
+    if entry is not None:
+        profile = entry.require()
+        source, revision = profile.repository, revision or profile.revision
+    return load_base(source, settings.precision, revision, settings.max_pixels)
 
 
 def _check_architecture(source: str, model_type: str) -> None:

@@ -59,6 +59,7 @@ class LoraTraining:
         self.model = model
         self.step = 0
         self.best_loss = math.inf
+        self._epoch_loss, self._epoch_tokens = 0.0, 0
         self.batches = Batches(len(examples), schedule)
         self._encoder = encoder
         self._examples = examples
@@ -89,6 +90,16 @@ class LoraTraining:
         """True where the last step was the last of its epoch."""
         return self.step > 0 and self.step % self.batches.steps_per_epoch == 0
 
+    @property
+    def epoch_loss(self) -> float:
+        """Mean loss of an answer token in the epoch that is on, or was last over."""
+        return self._epoch_loss / self._epoch_tokens
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step."""
+        return float(self._scheduler.get_last_lr()[0])
+
     def run_step(self) -> StepResult:
         """Learn from the next examples; raises NotANumber before a bad step spoils the adapter."""
         self.model.train()
@@ -103,9 +114,13 @@ class LoraTraining:
             loss += share.item()
         norm = float(torch.nn.utils.clip_grad_norm_(self._trained, self._max_norm))
         self._check(loss, norm)
-        rate = float(self._scheduler.get_last_lr()[0])
+        rate = self.learning_rate
         self._optimizer.step()
         self._scheduler.step()
+        if self.step % self.batches.steps_per_epoch == 0:
+            self._epoch_loss, self._epoch_tokens = 0.0, 0
+        self._epoch_loss += loss * tokens
+        self._epoch_tokens += tokens
         self.step += 1
         return StepResult(self.step, loss, rate, norm, sum(map(len, micro)), tokens)
 
@@ -114,6 +129,7 @@ class LoraTraining:
         return {
             "step": self.step,
             "best_loss": self.best_loss,
+            "epoch_loss": (self._epoch_loss, self._epoch_tokens),
             "adapter": get_peft_model_state_dict(self.model),
             "optimizer": self._optimizer.state_dict(),
             "scheduler": self._scheduler.state_dict(),
@@ -131,6 +147,7 @@ class LoraTraining:
             torch.cuda.set_rng_state_all(state["random_cuda"])
         self.step = state["step"]
         self.best_loss = state["best_loss"]
+        self._epoch_loss, self._epoch_tokens = state["epoch_loss"]
 
     def _batch(self, indices: Sequence[int]) -> Inputs:
         batch = self._encoder.batch([self._examples[index] for index in indices])
@@ -151,23 +168,23 @@ def answer_tokens(inputs: Inputs) -> int:
 
 
 def answer_loss(model: Any, inputs: Inputs) -> Any:
-    """Summed cross-entropy of the batch's answer tokens, a scalar with gradient.
+    """Summed cross-entropy of the batch's answer tokens, a scalar with gradient."""
+    logits, targets = _predictions(model, inputs)
+    return functional.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="sum")
+
+
+def _predictions(model: Any, inputs: Inputs) -> tuple[Any, Any]:
+    """Logits (n, vocabulary) and the labels (n,) they are to predict, n covering all answers.
 
     Only the logits from the position before the first answer token on are computed: over a prompt
     of 1,024 image tokens and a vocabulary of 257,000 the others would take a gigabyte an image.
     """
     labels = inputs["labels"]
-    learned = (labels != IGNORED).any(dim=0).nonzero()
-    first = int(learned[0])
+    first = int((labels != IGNORED).any(dim=0).nonzero()[0])
     rest = {name: value for name, value in inputs.items() if name != "labels"}
     kept = labels.shape[1] - first + 1
     logits = model(**rest, use_cache=False, logits_to_keep=kept).logits
-    return functional.cross_entropy(
-        logits[:, :-1].float().flatten(0, 1),
-        labels[:, first:].flatten(),
-        ignore_index=IGNORED,
-        reduction="sum",
-    )
+    return logits[:, :-1].flatten(0, 1), labels[:, first:].flatten()
 
 
 def mean_loss(
@@ -176,21 +193,26 @@ def mean_loss(
     examples: Examples,
     batch: int,
     on_batch: Callable[[int], None],
-) -> float:
-    """Mean cross-entropy of an answer token over all examples, in evaluation mode.
+) -> tuple[float, float]:
+    """Over all examples in evaluation mode, an answer token's mean cross-entropy, and the share of
+    answer tokens that are the likeliest ones, given the true ones before.
 
     `on_batch` is told the number of examples done. The state of the random generators stays.
     """
     model.eval()
-    total, tokens = 0.0, 0
+    total, right, tokens = 0.0, 0, 0
     for start in range(0, len(examples), batch):
         indices = range(start, min(start + batch, len(examples)))
         inputs = on_device(encoder.batch([examples[index] for index in indices]), model.device)
         with torch.inference_mode():
-            total += float(answer_loss(model, inputs))
-        tokens += answer_tokens(inputs)
+            logits, targets = _predictions(model, inputs)
+            learned = targets != IGNORED
+            chosen, wanted = logits[learned].float(), targets[learned]
+            total += float(functional.cross_entropy(chosen, wanted, reduction="sum"))
+            right += int((chosen.argmax(dim=-1) == wanted).sum())
+        tokens += len(wanted)
         on_batch(indices.stop)
-    return total / tokens
+    return total / tokens, right / tokens
 
 
 def on_device(inputs: Inputs, device: Any) -> Inputs:
