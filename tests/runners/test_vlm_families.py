@@ -39,7 +39,7 @@ HUB = [name for name in BUILD if name != "mobilevlm"]
 QUESTION = "How many dogs are there?"
 IMAGE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8))
 
-# Largest error of a logit, as a share of the largest logit; measured .0003 to .06 for the first
+# Largest error of a logit, as a share of the largest logit; a ceiling, chosen for the first
 # four on these checkpoints. 4 bits of 32 random weights a row are worth little.
 LOGIT_ERROR = {"fp16": 0.01, "bf16": 0.05, "int8": 0.08, "int8-dynamic": 0.12, "nf4": 0.5}
 

@@ -211,9 +211,17 @@ class RecordedRun:
         runs_as = Precision.FP32 if self.full_precision_only else precision
         size = {Precision.FP32: 3_600_000, Precision.FP16: 1_820_000, Precision.INT8: 1_010_000}
         return ModelFacts(
-            self.t, precision, self.settings.model, precision.value * 16, size[precision],
-            (192, 192), self.classes, 0.7, executed[runs_as], "onnxruntime 1.23 CPU",
-        )  # fmt: skip
+            t=self.t,
+            precision=precision,
+            name=self.settings.model,
+            sha256=precision.value * 16,
+            size_bytes=size[precision],
+            input_size=(192, 192),
+            classes=self.classes,
+            iou=0.7,
+            executed=executed[runs_as],
+            runtime="onnxruntime 1.23 CPU",
+        )
 
     def _items(self, precision: Precision, first: int, last: int) -> Iterator[Record]:
         for index in range(first, last):
