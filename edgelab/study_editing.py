@@ -17,13 +17,13 @@ from edgelab.problem import Problem
 from edgelab.study import StudyProfile, expand
 
 FIELDS: dict[str, str] = {
-    "model": "names or paths, a space between",
+    "model": "names or paths, by spaces",
     "dataset": "names or paths",
     "precisions": "fp32 fp16 int8",
     "thresholds": "such as 0.3 0.5 0.7",
     "threads": "such as 1 2 4",
     "repetitions": "times over the data",
-    "limit": "the first so many images; empty: all",
+    "limit": "so many images; empty: all",
 }
 """What can be typed of a matrix, each with a hint; whatever else it says stays as it is."""
 

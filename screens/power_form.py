@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import ClassVar, NamedTuple
 
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
-from textual.content import Content
+from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from edgelab.energy.config import AnySourceConfig
 from edgelab.energy.editing import KINDS, TextField, has_password, source_from, text_fields
 from edgelab.energy.secret import Secret
-from edgelab.problem import Problem
 from screens.dialogs import quiet_input, words
 from screens.face import Face
+from screens.form import Choice, Form, Line
 from screens.widgets.table import Column, Table
 
 WHAT: dict[str, str] = {
@@ -55,6 +54,7 @@ HINTS: dict[str, str] = {
     "model.accuracy": "0.3 is 30 %",
 }
 _BY_ITSELF = "as its kind says"
+_PASSWORD = "password"  # noqa: S105 - the name of a line
 
 KIND_COLUMNS: tuple[Column[str], ...] = (
     Column("kind", lambda kind: kind, tone=lambda _: "accent"),
@@ -101,20 +101,14 @@ class ChooseKind(ModalScreen[str]):
         self.dismiss(None)
 
 
-class SourceForm(ModalScreen[Typed]):
+class SourceForm(Form[Typed]):
     """The keys of one source; Enter is accepted only where `check` raises no Problem.
 
     `texts`: what stands in the file now, empty for a new source. A password is never shown: left
     empty, the one that is `kept` stays.
     """
 
-    CSS_PATH = "power.tcss"
-    BINDINGS: ClassVar = [
-        Binding("escape", "leave", "leave"),
-        Binding("enter", "save", "save"),
-        Binding("up", "go(-1)", "up"),
-        Binding("down", "go(1)", "down"),
-    ]
+    enter: ClassVar[str] = "save"
 
     def __init__(
         self,
@@ -124,95 +118,39 @@ class SourceForm(ModalScreen[Typed]):
         texts: Mapping[str, str] | None = None,
         kept: Secret | None = None,
     ) -> None:
-        super().__init__()
-        self._face = face
         self._kind = kind
         self._check = check
+        self._texts = texts
         self._kept = kept
-        self._inputs: dict[str, Input | Choice] = {
-            field.name: self._input(field, texts) for field in text_fields(kind)
-        }
         self._password = PasswordInput(face, kept is not None) if has_password(kind) else None
+        super().__init__(face, f"{kind}: {WHAT[kind]}")
 
-    def compose(self) -> ComposeResult:
-        """A line a key."""
-        with Vertical(classes="dialog"):
-            yield words(self._face, f"{self._kind}: {WHAT[self._kind]}", "question")
-            for name, field in self._inputs.items():
-                yield self._line(name, field, HINTS[name])
-                if name == "user" and self._password is not None:
-                    hint = "empty: the one that is set" if self._kept else "where it asks for one"
-                    yield self._line("password", self._password, hint)
-            yield words(self._face, "", "problem")
-            answers = "enter  save      esc  leave it      tab  next      left, right  choose"
-            yield words(self._face, answers, "answers")
+    def lines(self) -> Iterator[Line]:
+        """A line a key, the password below its user."""
+        for field in text_fields(self._kind):
+            yield Line(field.name, self._input(field), HINTS[field.name])
+            if field.name == "user" and self._password is not None:
+                hint = "empty: the one that is set" if self._kept else "where it asks for one"
+                yield Line(_PASSWORD, self._password, hint)
 
-    def on_mount(self) -> None:
-        """Begin at the first line."""
-        next(iter(self._inputs.values())).focus()
-
-    def action_go(self, step: int) -> None:
-        """Another line."""
-        if step > 0:
-            self.focus_next()
-        else:
-            self.focus_previous()
-
-    @on(Input.Submitted)
-    def action_save(self) -> None:
-        """Close with what was typed, where that can be."""
-        try:
-            source = source_from(self._kind, {n: f.value for n, f in self._inputs.items()})
-            typed = Typed(source, self._secret())
-            self._check(typed)
-        except Problem as problem:
-            shown = Content(self._face.glyphs.text(str(problem)))
-            self.query_one(".problem", Static).update(shown)
-            return
-        self.dismiss(typed)
-
-    def action_leave(self) -> None:
-        """Change nothing."""
-        self.dismiss(None)
+    def taken(self) -> Typed:
+        """The source as it was typed; raises Problem where `check` does."""
+        # The password is never in a variable: a traceback shows those.
+        texts = {name: text for name, text in self.typed.items() if name != _PASSWORD}
+        typed = Typed(source_from(self._kind, texts), self._secret())
+        self._check(typed)
+        return typed
 
     def _secret(self) -> Secret | None:
-        # Never in a variable: a traceback shows those.
         if self._password is None or not self._password.value:
             return self._kept
         return Secret(self._password.value)
 
-    def _input(self, field: TextField, texts: Mapping[str, str] | None) -> Input | Choice:
-        value = field.default if texts is None else texts[field.name]
-        return Choice(self._face, field.choices, value) if field.choices else quiet_input(value)
-
-    def _line(self, name: str, field: Input | Choice, hint: str) -> Horizontal:
-        return Horizontal(
-            words(self._face, name, "name"), field, words(self._face, hint, "hint"), classes="field"
-        )
-
-
-class Choice(Static, can_focus=True):
-    """One of a few values; left and right step through them."""
-
-    BINDINGS: ClassVar = [
-        Binding("left", "step(-1)", "before", show=False),
-        Binding("right,space", "step(1)", "next", show=False),
-    ]
-
-    def __init__(self, face: Face, choices: tuple[str, ...], value: str) -> None:
-        self._face = face
-        self._choices = choices
-        self.value = value
-        super().__init__(self._shown(), markup=False)
-
-    def action_step(self, step: int) -> None:
-        """The next value, round and round."""
-        at = self._choices.index(self.value)
-        self.value = self._choices[(at + step) % len(self._choices)]
-        self.update(self._shown())
-
-    def _shown(self) -> Content:
-        return Content(self._face.glyphs.text(f"< {self.value or _BY_ITSELF} >"))
+    def _input(self, field: TextField) -> Input | Choice:
+        value = field.default if self._texts is None else self._texts[field.name]
+        if not field.choices:
+            return quiet_input(value)
+        return Choice(self.face, field.choices, value, empty=_BY_ITSELF)
 
 
 class PasswordInput(Input):

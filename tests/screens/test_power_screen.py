@@ -86,7 +86,7 @@ async def type_in(pilot: Pilot[None], **texts: str) -> None:
     form = pilot.app.screen
     assert isinstance(form, SourceForm)
     for name, text in texts.items():
-        field = form._inputs[name]
+        field = form.field(name)
         assert isinstance(field, Input)
         field.value = text
     await pilot.pause()

@@ -129,13 +129,12 @@ async def test_a_study_is_chosen_changed_kept_and_begun(
         await press(pilot, "enter")
         form = console.screen
         assert isinstance(form, StudyForm)
-        fields = form._inputs
-        fields["precisions"].value = "fp32 fp17"
+        form.field("precisions").value = "fp32 fp17"
         await press(pilot, "enter")
         assert console.screen is form  # fp17 is no precision
-        fields["precisions"].value = "fp32 fp16"
-        fields["threads"].value = "1, 2"
-        form._save_as.value = "kept"
+        form.field("precisions").value = "fp32 fp16"
+        form.field("threads").value = "1, 2"
+        form.field("save as").value = "kept"
         await press(pilot, "enter")
         await settle(pilot)
         assert isinstance(console.screen, StudyScreen)
@@ -157,7 +156,7 @@ async def test_a_name_that_leads_elsewhere_is_refused(
         await press(pilot, "enter")
         form = console.screen
         assert isinstance(form, StudyForm)
-        form._save_as.value = "../../out"
+        form.field("save as").value = "../../out"
         await press(pilot, "enter")
         await settle(pilot)
         assert not queued(home)
