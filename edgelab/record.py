@@ -80,7 +80,7 @@ class TrainingSummary(msgspec.Struct, frozen=True):
         return next((epoch for epoch in reversed(self.epochs) if epoch.best), None)
 
 
-class RunRecord(msgspec.Struct, frozen=True):
+class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """A run in one small document: everything but its items, events and samples.
 
     `started`, `ended`: Unix time, s. `duration_s`: by the monotonic clock.

@@ -177,7 +177,7 @@ def test_facts_of_the_file(exported: Path) -> None:
 def test_conversions_keep_family_and_anchors(exported: Path, images: list[Path]) -> None:
     graph = load_graph(exported.read_bytes(), exported)
     half, integer = exported.with_name("half.onnx"), exported.with_name("int8.onnx")
-    onnx.save(to_integer(graph, (320, 320), images[:5], lambda _: None), integer)
+    onnx.save(to_integer(graph, (320, 320), images[:5], lambda _: None).model, integer)
     onnx.save(to_half(load_graph(exported.read_bytes(), exported)), half)
     original = read_model(exported, "m", None).family
     for path, precision in ((half, Precision.FP16), (integer, Precision.INT8)):

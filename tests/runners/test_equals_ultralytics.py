@@ -177,7 +177,8 @@ def test_every_export_can_be_quantised(
     """Its decoding is found, and all before it is executed in integers."""
     data = exports[export].read_bytes()
     size = (SIZE, SIZE)
-    model = to_integer(load_graph(data, exports[export]), size, shape_images[:3], lambda _: None)
+    made = to_integer(load_graph(data, exports[export]), size, shape_images[:3], lambda _: None)
+    model = made.model
     path = exports[export].with_name("int8.onnx")
     onnx.save(model, path)
     executed = prove_executed(path)

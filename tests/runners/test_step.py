@@ -132,12 +132,19 @@ def test_a_stop_in_mid_pass_leaves_whole_journals(
         "detect.main()"
     )
     command = [sys.executable, "-c", program, str(run.folder.path), "--precision", "fp32"]
-    for _ in range(2):  # a second pass after the first goes on in the same journals
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        assert (done.returncode, done.stderr) == (STOPPED_EXIT, "stopped\n")
-    assert [item.index for item in run.items()] == [0, 1, 2, 0, 1, 2]
-    assert all(isinstance(item, DetectedItem) for item in run.items())
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (STOPPED_EXIT, "stopped\n")
+    assert [item.index for item in run.items()] == [0, 1, 2]
     assert run.events(PassEnded) == []
+
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+    assert (again.returncode, again.stderr) == (0, "")
+    assert [item.index for item in run.items()] == [0, 1, 2, 3, 4]  # on in the same journals
+    assert all(isinstance(item, DetectedItem) for item in run.items())
+    assert len(run.events(PassEnded)) == 1
 
 
 def test_a_runner_dies_with_its_supervisor(run: RunnerRun) -> None:
