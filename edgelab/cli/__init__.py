@@ -94,12 +94,12 @@ def parser() -> argparse.ArgumentParser:
     _add_export(commands)
     for name, text in (
         ("models", "models known by name"),
-        ("datasets", "datasets known by name"),
         ("references", "published tables known by name"),
         ("studies", "studies known by name, and those that were begun"),
         ("doctor", "what this machine can do, and what is missing"),
     ):
         _add_json(_command(commands, name, name, text))
+    _add_datasets(commands)
     _add_calibrate(commands)
     _add_compare(commands)
     _add_power(commands)
@@ -169,6 +169,28 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     what = export.add_mutually_exclusive_group()
     what.add_argument("--items", action="store_true", help="one row an image")
     what.add_argument("--curves", action="store_true", help="one row a training step and epoch")
+
+
+def _add_datasets(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    datasets = _command(commands, "datasets", "datasets", "datasets known by name")
+    datasets.set_defaults(action=None)
+    _add_json(datasets)
+    actions = datasets.add_subparsers(title="actions", metavar="ACTION")
+    check = actions.add_parser("check", help="look through one: files, ids, boxes, classes")
+    check.set_defaults(action="check")
+    check.add_argument("dataset", metavar="DATASET", help="a name, a folder, a .json, a .yaml")
+    check.add_argument("--model", metavar="M", help="also: which classes it does not know")
+    _add_json(check)
+    add = actions.add_parser("add", help="give data on disk a name of its own")
+    add.set_defaults(action="add")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("path", metavar="PATH", help="a folder, a COCO .json, a dataset .yaml")
+    add.add_argument("--title", metavar="TEXT", help="in a few words, what it is")
+    add.add_argument("--classes", metavar="A,B", help="count these classes only")
+    add.add_argument("--per-class", type=positive_int, metavar="N", help="images a class, at most")
+    for command in (check, add):
+        command.add_argument("--images", metavar="DIR", help="the image folder of a COCO .json")
+        command.add_argument("--split", metavar="NAME", help="which split of it")
 
 
 def _add_calibrate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 from datetime import UTC, datetime
 
 import msgspec
 
 from edgelab import environment
 from edgelab.calibration import Calibration, Rate, calibration_file, read_calibration
-from edgelab.cli.output import StatusLine, print_json, print_table, say
+from edgelab.cli.output import print_json, print_table, say
+from edgelab.cli.program import run_program
 from edgelab.home import Home
 from edgelab.lab import Lab
-from edgelab.launch import PYTHON_MODULE, child_environment
 from edgelab.problem import Problem
 from edgelab.words import duration, number, plain
 
@@ -42,32 +41,8 @@ def run(options: argparse.Namespace) -> int:
 
 def measure(home: Home, threads: int | None) -> None:
     """Run the program that calibrates; raises the Problem that it ended with."""
-    command = [*PYTHON_MODULE, "runners.calibrate"]
-    if threads is not None:
-        command += ["--threads", str(threads)]
-    line, last = StatusLine(), ""
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=child_environment(EDGELAB_HOME=str(home.root)),
-        text=True,
-        errors="replace",
-    ) as process:
-        try:
-            for text in process.stdout or ():
-                last = plain(text.strip()) or last
-                line.show("calibrating:", last)
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            line.clear()
-    if process.returncode < 0:
-        raise Problem(f"killed by signal {-process.returncode} while measuring: {last}")
-    if process.returncode > 0:
-        raise Problem(last)
+    arguments = [] if threads is None else ["--threads", str(threads)]
+    run_program(home, "runners.calibrate", arguments, "measuring")
 
 
 def _print(calibration: Calibration) -> None:

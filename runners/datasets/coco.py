@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 
 from edgelab.problem import Problem
 from edgelab.schema import SchemaProblem
+from runners.classes import can_be_written
 from runners.datasets.dataset import WHOLE, Box, Dataset, Sample, sample_inside
 
 Id = int | str
@@ -94,7 +96,10 @@ def _decode(data: bytes) -> CocoFile:
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
-        return msgspec.convert(json.loads(data), CocoFile)
+        file = msgspec.convert(json.loads(data), CocoFile)
+    if not can_be_written(category.name for category in file.categories):
+        raise ValueError("a category's name is not valid Unicode")
+    return file
 
 
 def box_fault(bbox: Any) -> str | None:
@@ -154,9 +159,9 @@ class _Reading:
         return found
 
     def _fault(self, annotation: CocoAnnotation) -> str | None:
-        if not _known(annotation.image_id, self._images):
+        if not is_known(annotation.image_id, self._images):
             return "annotation of an image that is not in the file"
-        if not _known(annotation.category_id, self._class_of):
+        if not is_known(annotation.category_id, self._class_of):
             return "annotation of a category that is not in the file"
         if annotation.iscrowd not in (0, 1):
             return "iscrowd that is neither 0 nor 1"
@@ -195,5 +200,6 @@ class _Reading:
         return ", ".join(f"{count} x {fault}" for fault, count in self._faults.items())
 
 
-def _known(key: Any, ids: dict[Id, Any]) -> bool:
+def is_known(key: Any, ids: Mapping[Id, Any]) -> bool:
+    """True where `key`, which may be anything, is one of the ids."""
     return isinstance(key, int | str) and key in ids

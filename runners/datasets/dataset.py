@@ -17,7 +17,7 @@ WHOLE = "all"
 
 
 class Box(NamedTuple):
-    """An annotated box: `label`, a class index of the dataset, and px of the image.
+    """An annotated box: `label`, a class index of the dataset; left, top, width, height, px.
 
     `crowd`: it outlines a group; what is found there is neither right nor wrong.
     """
@@ -56,13 +56,17 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A split of a dataset. `warnings`: what its reader found and went on."""
+    """A split of a dataset. `warnings`: what its reader found and went on.
+
+    `relative_boxes`: boxes are in shares of the image's sides, not in px.
+    """
 
     name: str
     split: str
     classes: tuple[str, ...]
     samples: tuple[Sample, ...]
     warnings: tuple[str, ...] = ()
+    relative_boxes: bool = False
 
     @property
     def has_truth(self) -> bool:

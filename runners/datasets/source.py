@@ -14,6 +14,7 @@ from edgelab.settings.base import MeasureSettings
 from runners.datasets import charts, shapes
 from runners.datasets.coco import read_coco
 from runners.datasets.dataset import Dataset, Sample, evenly
+from runners.datasets.files import CocoFiles, DataFiles, ImageFiles, YoloFiles
 from runners.datasets.folder import read_folder
 from runners.datasets.subset import of_classes, per_class
 from runners.datasets.yolo_yaml import YoloDataset
@@ -21,15 +22,28 @@ from runners.datasets.yolo_yaml import YoloDataset
 OnImage = Callable[[str, int, int], None]
 """Told while a split is being drawn: its name, images done, images in all."""
 
-Openers = dict[str, Callable[[], Dataset]]
-"""The splits of generated data, each drawn when it is opened first."""
+
+@dataclass(frozen=True)
+class Generated:
+    """A split of generated data: drawn when it is opened first, or when its files are asked for."""
+
+    read: Callable[[], Dataset]
+    files: Callable[[], DataFiles]
+
+
+Openers = dict[str, Generated]
+"""The splits of generated data."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Data by name. `read` opens a split; data without splits takes none and has no default."""
+    """Data by name. `read` opens a split; data without splits takes none and has no default.
+
+    `files`: what lies behind a split, drawn where it is generated.
+    """
 
     read: Callable[[str | None], Dataset]
+    files: Callable[[str | None], DataFiles]
     default_split: str | None = None
     calibration_split: str | None = None
     profile: LocalDataset | None = None
@@ -39,9 +53,9 @@ class Source:
         if settings.split is not None and self.default_split is None:
             raise Problem(f"{settings.dataset}: has no splits: leave the split out")
         dataset = self.read(settings.split or self.default_split)
-        return self._subset(dataset, settings).limited(settings.limit)
+        return self.subset(dataset, settings).limited(settings.limit)
 
-    def _subset(self, dataset: Dataset, settings: MeasureSettings) -> Dataset:
+    def subset(self, dataset: Dataset, settings: MeasureSettings) -> Dataset:
         """The run's own choice of sub-datasets before that of the dataset's profile."""
         profile = self.profile
         classes = settings.classes or (profile.classes if profile else None)
@@ -115,14 +129,17 @@ def _at_path(
     path: Path, images: Path | None, name: str, default_split: str, calibration_split: str | None
 ) -> Source:
     if path.is_dir():
-        return Source(lambda _: read_folder(path, name))
+        return Source(lambda _: read_folder(path, name), lambda _: ImageFiles(path))
     if path.suffix.lower() == ".json":
-        return Source(lambda _: read_coco(path, images, name))
+        return Source(lambda _: read_coco(path, images, name), lambda _: CocoFiles(path, images))
     if path.suffix.lower() in (".yaml", ".yml"):
         dataset = YoloDataset.read(path)
         calibration = calibration_split or ("train" if "train" in dataset.splits else None)
         return Source(
-            lambda split: dataset.open(split or default_split, name), default_split, calibration
+            lambda split: dataset.open(split or default_split, name),
+            lambda split: YoloFiles(dataset, split or default_split),
+            default_split,
+            calibration,
         )
     raise Problem(f"{path}: expected a folder of images, a COCO .json or a dataset .yaml")
 
@@ -132,32 +149,47 @@ def _generated(
 ) -> Source:
     openers = _GENERATORS[profile.generator](name, file, home.datasets, on_image)
 
-    def read(split: str | None) -> Dataset:
+    def opener(split: str | None) -> Generated:
         if split not in openers:
             raise Problem(f"{name}: no split {split!r}, it has {', '.join(openers)}")
-        return openers[split]()
+        return openers[split]
 
-    return Source(read, profile.default_split, profile.calibration_split)
+    return Source(
+        lambda split: opener(split).read(),
+        lambda split: opener(split).files(),
+        profile.default_split,
+        profile.calibration_split,
+    )
 
 
 def _shapes(name: str, file: Path, folder: Path, on_image: OnImage) -> Openers:
     profile = shapes.read_profile(file)
 
-    def read(split: shapes.Split) -> Dataset:
+    def files(split: shapes.Split) -> CocoFiles:
         place = shapes.ensure_split(profile, split, folder, partial(on_image, split))
-        return read_coco(place / "annotations.json", place / "images", name, split)
+        return CocoFiles(place / "annotations.json", place / "images")
 
-    return {split: partial(read, split) for split in shapes.SPLITS}
+    def read(split: shapes.Split) -> Dataset:
+        drawn = files(split)
+        return read_coco(drawn.annotations, drawn.images, name, split)
+
+    return {
+        split: Generated(partial(read, split), partial(files, split)) for split in shapes.SPLITS
+    }
 
 
 def _charts(name: str, file: Path, folder: Path, on_image: OnImage) -> Openers:
     profile = charts.read_profile(file)
 
-    def read(split: charts.Split) -> Dataset:
-        place = charts.ensure_split(profile, split, folder, partial(on_image, split))
-        return charts.read_charts(place, name, split)
+    def files(split: charts.Split) -> ImageFiles:
+        return ImageFiles(charts.ensure_split(profile, split, folder, partial(on_image, split)))
 
-    return {split: partial(read, split) for split in charts.SPLITS}
+    def read(split: charts.Split) -> Dataset:
+        return charts.read_charts(files(split).folder, name, split)
+
+    return {
+        split: Generated(partial(read, split), partial(files, split)) for split in charts.SPLITS
+    }
 
 
 _GENERATORS: dict[str, Callable[[str, Path, Path, OnImage], Openers]] = {

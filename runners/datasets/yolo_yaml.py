@@ -1,12 +1,13 @@
 """Reading ultralytics dataset files: https://docs.ultralytics.com/datasets/detect/.
 
-A .yaml names splits and classes; each image has a .txt of labels, in the folder `labels` that lies
-where its last folder `images` does, one line an object: class index and normalised numbers.
+A .yaml names splits and classes; each image has a .txt of labels (`runners.datasets.yolo_labels`),
+in the folder `labels` that lies where its last folder `images` does.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import yaml
 from edgelab.problem import Problem
 from edgelab.schema import SchemaProblem, convert
 from runners.classes import can_be_written
-from runners.datasets.dataset import Dataset, sample_at
+from runners.datasets.dataset import Box, Dataset, Sample, sample_at
 from runners.datasets.folder import images_in
+from runners.datasets.yolo_labels import Labels, read_labels
 from runners.images import SUFFIXES
 
 # The library lets Python's own errors through where a value fits no type or nests too deeply.
@@ -62,7 +64,21 @@ class YoloDataset:
         return YoloDataset(file, root, classes, splits)
 
     def open(self, split: str, name: str) -> Dataset:
-        """Read the images and labels of one split. Raises Problem naming file, line, value."""
+        """Read the images and labels of one split. Lines that cannot be used are left out and told
+        by number. Raises Problem where nothing is left to run."""
+        images = self.images(split)
+        annotated = any(label_file(path).is_file() for path in images)
+        labels = [self.labels(path) for path in images] if annotated else []
+        samples = [sample_at(path, self.name_of(path)) for path in images]
+        if not annotated:
+            warning = "no label files were found: counts have nothing to match"
+            return Dataset(name, split, self.classes, tuple(samples), (warning,))
+        labelled = tuple(map(_labelled, samples, labels))
+        warnings = tuple(self._warnings(labels))
+        return Dataset(name, split, self.classes, labelled, warnings, relative_boxes=True)
+
+    def images(self, split: str) -> list[Path]:
+        """The image files of a split; raises Problem where there are none."""
         if split not in self.splits:
             raise Problem(
                 f"{self.file}: no split {split!r}, it has {', '.join(self.splits) or 'none'}"
@@ -70,14 +86,21 @@ class YoloDataset:
         paths = [path for source in self.splits[split] for path in self._images(source)]
         if not paths:
             raise Problem(f"{self.file}: {split}: no images in {', '.join(self.splits[split])}")
-        labels = [_label_file(path) for path in paths]
-        annotated = any(label.is_file() for label in labels)
-        samples = tuple(
-            sample_at(path, self._name(path), self._truth(label) if annotated else None)
-            for path, label in zip(paths, labels, strict=True)
-        )
-        warnings = () if annotated else ("no label files were found: counts have nothing to match",)
-        return Dataset(name, split, self.classes, samples, warnings)
+        return paths
+
+    def labels(self, image: Path) -> Labels:
+        """What the label file of an image says."""
+        return read_labels(label_file(image), len(self.classes))
+
+    def name_of(self, path: Path) -> str:
+        """A file as a person calls it: from the root on."""
+        return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
+
+    def _warnings(self, labels: list[Labels]) -> list[str]:
+        faults = Counter(fault.why for each in labels for fault in each.faults)
+        listed = ", ".join(f"{count} x {why}" for why, count in faults.items())
+        more = "(`edgelab datasets check` names each)"
+        return [f"{self.file}: labels left out: {listed} {more}"] if faults else []
 
     def _images(self, source: str) -> list[Path]:
         """The images of one entry of a split: a folder, or a .txt that lists files."""
@@ -97,41 +120,6 @@ class YoloDataset:
             if Path(line).suffix.lower() in SUFFIXES
         ]
 
-    def _name(self, path: Path) -> str:
-        return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
-
-    def _truth(self, label: Path) -> dict[int, int]:
-        """Objects by class; an image without a label file has none. Equal lines count once."""
-        try:
-            lines = label.read_text("utf-8-sig").splitlines()
-        except FileNotFoundError:
-            return {}
-        except (OSError, UnicodeDecodeError) as error:
-            raise Problem(f"{label}: cannot be read ({error})") from None
-        counts: dict[int, int] = {}
-        objects = {
-            self._object(label, number, line.split())
-            for number, line in enumerate(lines, 1)
-            if line.strip()
-        }
-        for class_index, *_ in objects:
-            counts[class_index] = counts.get(class_index, 0) + 1
-        return counts
-
-    def _object(self, label: Path, number: int, words: list[str]) -> tuple[int, *tuple[float, ...]]:
-        """One line: a class index, then a box (4 numbers) or an outline (6 or more)."""
-        try:
-            class_index, *numbers = (float(word) for word in words)
-        except ValueError:
-            raise Problem(f"{label}: line {number}: expected numbers, found {words}") from None
-        if len(numbers) < 4:
-            raise Problem(f"{label}: line {number}: expected a class and 4 numbers, found {words}")
-        if class_index not in range(len(self.classes)):
-            raise Problem(
-                f"{label}: line {number}: class {words[0]}, expected 0 to {len(self.classes) - 1}"
-            )
-        return int(class_index), *numbers
-
 
 def _load(file: Path) -> Any:
     try:
@@ -150,9 +138,18 @@ def _class_names(file: Path, names: dict[int, str] | tuple[str, ...]) -> tuple[s
     return tuple(names[index] for index in range(len(names)))
 
 
-def _label_file(image: Path) -> Path:
+def label_file(image: Path) -> Path:
+    """Where the labels of an image are looked for."""
     parts = list(image.with_suffix(".txt").parts)
     folders = parts[:-1]
     if "images" in folders:
         parts[len(folders) - 1 - folders[::-1].index("images")] = "labels"
     return Path(*parts)
+
+
+def _labelled(sample: Sample, labels: Labels) -> Sample:
+    """The sample with its objects; none are known where the label file cannot be read."""
+    if any(fault.line == 0 for fault in labels.faults):
+        return sample
+    boxes: tuple[Box, ...] = tuple(labels.objects.values())
+    return replace(sample, truth=dict(Counter(box.label for box in boxes)), boxes=boxes)

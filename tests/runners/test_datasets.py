@@ -19,6 +19,7 @@ from runners.datasets.coco import read_coco
 from runners.datasets.dataset import Box, Dataset, Sample, evenly, sample_inside
 from runners.datasets.folder import read_folder
 from runners.datasets.source import Source, open_source
+from runners.datasets.yolo_labels import Unusable, read_labels
 from runners.datasets.yolo_yaml import YoloDataset
 
 CATS = [{"id": 7, "name": "cat"}, {"id": 3, "name": "dog"}]
@@ -205,20 +206,44 @@ class TestYoloYaml:
             YoloDataset.read(yolo).open("val", "pets")
 
     @pytest.mark.parametrize(
-        ("line", "message"),
+        ("line", "why", "detail"),
         [
-            ("0 .5 .5 .1", "line 2: expected a class and 4 numbers"),
-            ("x .5 .5 .1 .1", "line 2: expected numbers"),
-            ("2 .5 .5 .1 .1", "line 2: class 2, expected 0 to 1"),
-            ("0.5 .5 .5 .1 .1", "line 2: class 0.5, expected 0 to 1"),
-            ("nan .5 .5 .1 .1", "line 2: class nan"),
+            ("0 .5 .5 .1", Unusable.LENGTH, "expected a class and 4 numbers, found '0 .5 .5 .1'"),
+            ("0 .1 .1 .2 .2 .3", Unusable.LENGTH, "expected a class and 4 numbers, found"),
+            ("x .5 .5 .1 .1", Unusable.WORDS, "expected numbers, found 'x .5 .5 .1 .1'"),
+            ("2 .5 .5 .1 .1", Unusable.CLASS, "class 2, expected 0 to 1"),
+            ("0.5 .5 .5 .1 .1", Unusable.CLASS, "class 0.5, expected 0 to 1"),
+            ("nan .5 .5 .1 .1", Unusable.CLASS, "class nan, expected 0 to 1"),
+            ("0 .5 .5 nan .1", Unusable.FINITE, "expected finite numbers"),
+            ("0 .5 .5 0 .1", Unusable.EXTENT, "width and height must be above 0"),
         ],
     )
-    def test_says_which_label_is_wrong(self, yolo: Path, line: str, message: str) -> None:
+    def test_a_faulty_label_costs_itself(
+        self, yolo: Path, line: str, why: Unusable, detail: str
+    ) -> None:
         label = yolo.parent / "data" / "labels" / "val" / "a.txt"
-        label.write_text(f"0 .5 .5 .1 .1\n{line}\n")
-        with pytest.raises(Problem, match=f"{label}: {message}"):
-            YoloDataset.read(yolo).open("val", "pets")
+        label.write_text(f"0 .5 .5 .2 .1\n{line}\n")
+        dataset = YoloDataset.read(yolo)
+        (fault,) = read_labels(label, 2).faults
+        assert (fault.line, fault.why) == (2, why)
+        assert detail in fault.detail
+        opened = dataset.open("val", "pets")
+        assert (opened.samples[0].truth, opened.relative_boxes) == ({0: 1}, True)
+        assert opened.samples[0].boxes == (Box(0, 0.4, 0.45, 0.2, 0.1),)
+        (warning,) = opened.warnings
+        assert f"labels left out: 1 x {why}" in warning
+
+    def test_an_outline_is_the_box_around_it(self, yolo: Path) -> None:
+        outline = YoloDataset.read(yolo).open("val", "pets").samples[2]
+        assert outline.boxes is not None
+        (box,) = outline.boxes
+        assert box[:5] == pytest.approx((1, 0.1, 0.1, 0.1, 0.1))
+
+    def test_a_label_file_that_cannot_be_read_leaves_nothing_known(self, yolo: Path) -> None:
+        (yolo.parent / "data" / "labels" / "val" / "a.txt").write_bytes(b"\xff\xfe\xff")
+        dataset = YoloDataset.read(yolo).open("val", "pets")
+        assert [sample.truth for sample in dataset.samples] == [None, {}, {1: 1}]
+        assert "1 x label file that cannot be read" in dataset.warnings[0]
 
 
 class TestFolder:

@@ -1,0 +1,1 @@
+"""Looking through a dataset for what is wrong with it, before a run leans on it."""

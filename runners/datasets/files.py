@@ -1,0 +1,34 @@
+"""The files behind a dataset, for who must look at them and not at what was read from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from runners.datasets.yolo_yaml import YoloDataset
+
+
+@dataclass(frozen=True)
+class CocoFiles:
+    """A COCO .json and its folder of images; None: `images` beside it."""
+
+    annotations: Path
+    images: Path | None
+
+
+@dataclass(frozen=True)
+class YoloFiles:
+    """One split of an ultralytics dataset."""
+
+    dataset: YoloDataset
+    split: str
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """A folder of images; what is known of them does not lie there as boxes."""
+
+    folder: Path
+
+
+DataFiles = CocoFiles | YoloFiles | ImageFiles
