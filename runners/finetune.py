@@ -36,10 +36,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("step", choices=list(PROGRAMS))
     arguments = parser.parse_args()
-    with open_step(arguments.folder, arguments.step) as step:
+    run_step(arguments.folder, arguments.step)
+
+
+def run_step(folder: Path, name: str) -> None:
+    """Run one step of the run in `folder`; raises SystemExit as `open_step` does."""
+    with open_step(folder, name) as step:
         settings = step.settings(FinetuneSettings)
         with needs("finetune", "fine-tuning"):
-            program = importlib.import_module(PROGRAMS[arguments.step])
+            program = importlib.import_module(PROGRAMS[name])
         program.run(step, settings, Home.default())
 
 

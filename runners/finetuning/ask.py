@@ -18,15 +18,13 @@ from edgelab.problem import Problem
 from edgelab.records import Answered, ItemLine, Record, Verdict
 from edgelab.settings.finetune import FinetuneSettings
 from edgelab.steps import ZERO_SHOT
-from runners.finetuning.adapter import load_adapter
 from runners.finetuning.artifacts import Artifacts
 from runners.finetuning.base_model import BaseModel, load_for
 from runners.finetuning.data import Asked, TaskData, read_data
-from runners.finetuning.encoding import Encoder
+from runners.finetuning.encoding import Encoder, on_device
 from runners.finetuning.labels import Labels, NoLabel
 from runners.finetuning.relaxed import match
 from runners.finetuning.scores import answer_scores, classification_scores
-from runners.finetuning.training import on_device
 from runners.images import ImageProblem, read_image
 from runners.step import RunningStep, now
 
@@ -39,6 +37,8 @@ def run(step: RunningStep, settings: FinetuneSettings, home: Home) -> None:
     base = load_for(settings, home)
     prompts = list(data.prompts.prompts)
     if step.name != ZERO_SHOT:
+        from runners.finetuning.adapter import load_adapter  # seconds that zero-shot need not pay
+
         load_adapter(base.model, artifacts.best).eval()  # it changes the base in place
         prompts = [settings.prompt]
     for prompt in prompts:

@@ -86,6 +86,11 @@ class Encoder:
         )
 
 
+def on_device(inputs: Inputs, device: Any) -> Inputs:
+    """The same tensors where the model is."""
+    return {name: value.to(device) for name, value in inputs.items()}
+
+
 def _continued(tensor: Any, value: int, count: int) -> Any:
     return torch.cat([tensor, tensor.new_full((1, count), value)], dim=1)
 

@@ -18,8 +18,7 @@ from runners.finetuning.adapter import load_adapter, merge
 from runners.finetuning.artifacts import Artifacts
 from runners.finetuning.base_model import load_for
 from runners.finetuning.data import read_data
-from runners.finetuning.encoding import Encoder
-from runners.finetuning.training import on_device
+from runners.finetuning.encoding import Encoder, on_device
 from runners.images import read_image
 from runners.step import RunningStep
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from edgelab.problem import Problem
 from edgelab.settings.finetune import Schedule
-from runners.finetuning.encoding import IGNORED, Encoder, Inputs
+from runners.finetuning.encoding import IGNORED, Encoder, Inputs, on_device
 from runners.finetuning.schedule import Batches, warm_cosine
 
 
@@ -213,8 +213,3 @@ def mean_loss(
         tokens += len(wanted)
         on_batch(indices.stop)
     return total / tokens, right / tokens
-
-
-def on_device(inputs: Inputs, device: Any) -> Inputs:
-    """The same tensors where the model is."""
-    return {name: value.to(device) for name, value in inputs.items()}

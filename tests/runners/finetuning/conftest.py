@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -54,3 +55,24 @@ def picture(colour: int) -> Pixels:
 
 QUESTION = "dark or light?"
 COLOURS = {"dark": 20, "light": 235}
+
+
+PROMPTS = """
+schema_version = 1
+title = "dark or light"
+learns = "class"
+[prompts]
+first = "dark or light?"
+second = "{labels}?"
+"""
+
+
+def write_classes(folder: Path, each: int = 8) -> Path:
+    """A folder a class of noisy images, 20 px: one dark, the other light."""
+    random = np.random.default_rng(0)
+    for name, level in COLOURS.items():
+        (folder / name).mkdir(parents=True)
+        for index in range(each):
+            pixels = np.clip(random.normal(level, 10, (20, 20, 3)), 0, 255).astype(np.uint8)
+            assert cv2.imwrite(str(folder / name / f"{index}.png"), pixels)
+    return folder

@@ -12,8 +12,8 @@ pytest.importorskip("peft")
 
 from PIL import Image  # noqa: E402
 
-from runners.finetuning.encoding import IGNORED, Encoder  # noqa: E402
-from runners.finetuning.training import answer_loss, answer_tokens, on_device  # noqa: E402
+from runners.finetuning.encoding import IGNORED, Encoder, on_device  # noqa: E402
+from runners.finetuning.training import answer_loss, answer_tokens  # noqa: E402
 from tests.runners.finetuning.conftest import QUESTION, picture  # noqa: E402
 
 
