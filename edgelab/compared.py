@@ -10,6 +10,7 @@ from edgelab.problem import Problem
 from edgelab.record import RunRecord
 from edgelab.references import PREFIX, read_table
 from edgelab.result_table import ResultTable, table_of_runs
+from edgelab.scored import scored_rows
 from edgelab.studies import Studies
 from edgelab.study import Study
 
@@ -51,5 +52,5 @@ def _published(catalogue: Catalogue, name: str) -> ResultTable:
 
 
 def has_result(record: RunRecord) -> bool:
-    """Whether any of its passes came far enough to compare."""
-    return any(summary.images for summary in record.passes)
+    """Whether it came far enough to compare: a pass that measured, or scores."""
+    return any(summary.images for summary in record.passes) or any(scored_rows(record))

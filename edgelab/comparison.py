@@ -146,11 +146,10 @@ def _partner(row: TableRow, others: Iterable[TableRow], pairings: Pairings) -> T
 
 
 def _agree(row: TableRow, other: TableRow) -> bool:
-    shared = row.variant.keys() & other.variant.keys()
     return (
         _same(row.precision, other.precision)
         and _same(row.threshold, other.threshold)
-        and all(row.variant[key] == other.variant[key] for key in shared)
+        and all(row.meant(key) == other.meant(key) for key in row.variant.keys() & other.variant)
     )
 
 

@@ -17,6 +17,8 @@ from edgelab.record import RunRecord
 from edgelab.records import EpochEnded, Event, Header, Item, ItemLine, Record, TrainStep
 from edgelab.results import COLUMNS, Value, table
 from edgelab.run_folder import RunFolder
+from edgelab.scored import FIGURES as SCORES
+from edgelab.scored import ScoredRow, scored_rows
 from edgelab.spec import RunSpec
 from edgelab.tally import count_error
 
@@ -57,6 +59,21 @@ CURVE_COLUMNS = (
     "best",
 )
 
+SCORE_COLUMNS = (
+    "run",
+    "model",
+    "dataset",
+    "precision",
+    "training",
+    "prompt",
+    "vision_tower_trained",
+    "split",
+    "asked",
+    "off_list",
+    "unanswered",
+    *(f"{figure}{end}" for figure in SCORES for end in ("", "_low", "_high")),
+)
+
 SOURCE_COLUMNS = (
     "rank",
     "source",
@@ -72,10 +89,24 @@ SOURCE_COLUMNS = (
 
 
 def results_csv(records: Iterable[RunRecord]) -> str:
-    """One row a run, precision and threshold."""
+    """One row a run, precision and threshold; of runs that only learn, one a subject with scores.
+
+    Where some runs measure, those that only learn have no rows among theirs: see `scores_csv`.
+    """
+    kept = list(records)
+    rows = list(table(kept))
+    if not rows and any(next(scored_rows(record), None) for record in kept):
+        return scores_csv(kept)
     header = [column.name for column in COLUMNS]
-    rows = ([column.value(row) for column in COLUMNS] for row in table(records))
-    return csv_text(header, rows)
+    return csv_text(header, ([column.value(row) for column in COLUMNS] for row in rows))
+
+
+def scores_csv(records: Iterable[RunRecord]) -> str:
+    """One row a run and subject that was scored, shares with the ends of their intervals."""
+    rows = [row for record in records for row in scored_rows(record)]
+    kinds = sorted({kind for row in rows for kind in row.by_kind})
+    header = (*SCORE_COLUMNS, *(f"relaxed_{kind}" for kind in kinds))
+    return csv_text(header, (_score_row(row, kinds) for row in rows))
 
 
 def items_csv(folders: Iterable[RunFolder]) -> str:
@@ -136,6 +167,27 @@ def _cell(value: Value) -> Value:
     if isinstance(value, str):
         value = value.replace("\0", "").encode(errors="replace").decode()
     return neutral(value)
+
+
+def _score_row(row: ScoredRow, kinds: Sequence[str]) -> list[Value]:
+    settings, variant = row.run.spec.settings, row.variant
+    figures: list[Value] = []
+    for name in SCORES:
+        interval = row.figures.get(name)
+        figures += msgspec.structs.astuple(interval) if interval is not None else (None,) * 3
+    return [
+        row.run.spec.id,
+        settings.model,
+        settings.dataset,
+        row.precision,
+        *(variant.get(name) for name in ("training", "prompt", "vision_tower_trained")),
+        row.scores.split,
+        row.asked,
+        row.off_list,
+        row.scores.unanswered,
+        *figures,
+        *(row.by_kind.get(kind) for kind in kinds),
+    ]
 
 
 def _source_row(entry: Entry) -> list[Value]:

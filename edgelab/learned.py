@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from edgelab import words
 from edgelab.record import RunRecord, TrainingSummary
 from edgelab.records import ClassificationScores, Interval, SplitFacts
+from edgelab.scored import FIGURES, ScoredRow
 
 EPOCH_TITLES = ("epoch", "train loss", "held-out loss", "held-out", "rate", "best")
-SCORE_TITLES = ("by", "split", "images", "accuracy", "precision", "recall", "F1", "ECE", "off-list")
+SCORE_TITLES = (
+    *("by", "split", "images", "accuracy", "precision", "recall", "F1", "ECE", "off-list"),
+    "no answer",
+)
+ANSWER_TITLES = ("by", "split", "questions", "exact", "relaxed", "contains", "no answer", "by kind")
 CLASS_TITLES = ("class", "images", "precision", "recall", "F1", "taken for")
 
 
@@ -38,9 +46,48 @@ def score_rows(record: RunRecord) -> list[list[str]]:
             interval_words(each.f1),
             interval_words(each.ece),
             str(each.off_list),
+            str(each.unanswered),
         ]
         for each in record.scores
     ]
+
+
+def answer_rows(record: RunRecord) -> list[list[str]]:
+    """A row a subject that answered questions: shares, and the relaxed one by kind of question."""
+    return [
+        [
+            words.plain(each.subject, 40),
+            words.plain(each.split, 20),
+            str(each.questions),
+            *(interval_words(value) for value in (each.exact, each.relaxed, each.contains)),
+            str(each.unanswered),
+            ", ".join(
+                f"{words.plain(kind, 30)} {words.number(share)}"
+                for kind, share in sorted(each.by_kind.items())
+            ),
+        ]
+        for each in record.answer_scores
+    ]
+
+
+def scored_table(rows: Sequence[ScoredRow]) -> tuple[list[str], list[list[str]]]:
+    """Titles and cells of several runs' scores; figures that no row has are left out."""
+    figures = [name for name in FIGURES if any(name in row.figures for row in rows)]
+    titles = ["model", "base", "training", "prompt", "vision tower", "asked", "off-list"]
+    cells = [
+        [
+            Path(row.run.spec.settings.model).name,
+            row.precision or words.UNKNOWN,
+            *(row.variant.get(name, "") for name in ("training", "prompt")),
+            row.variant.get("vision_tower_trained", ""),
+            str(row.asked),
+            words.whole(row.off_list),
+            str(row.scores.unanswered),
+            *(interval_words(row.figures.get(name)) for name in figures),
+        ]
+        for row in rows
+    ]
+    return [*titles, "no answer", *(name.replace("_", " ") for name in figures)], cells
 
 
 def class_rows(scores: ClassificationScores) -> list[list[str]]:

@@ -13,12 +13,16 @@ Role = Literal["model", "precision", "threshold", "figure", "variant"]
 
 
 class ReferenceColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A column of the CSV file; `figure`: what the lab's own tables call it, where that differs."""
+    """A column of the CSV file; `figure`: what the lab's own tables call it, where that differs.
+
+    `own`: what the lab's own tables call some of the values of a variant.
+    """
 
     name: Text
     role: Role
     meaning: Text
     figure: Text | None = None
+    own: dict[str, Text] = {}
 
 
 class ReferenceFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -93,6 +93,11 @@ def _row(name: str, reference: Reference, cells: Mapping[str, str], where: str) 
         figures=with_share({name: value for name, value in figures.items() if value is not None}),
         facts=facts.by_name(),
         variant={c.name: cells[c.name] for c in by_role.get("variant", ()) if cells[c.name]},
+        alike={
+            c.name: own
+            for c in by_role.get("variant", ())
+            if (own := c.own.get(cells[c.name])) is not None
+        },
         parts=_parts(facts),
     )
 

@@ -5,12 +5,13 @@ A row holds what is known and nothing else: a figure or fact that is missing is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from edgelab import words
 from edgelab.record import PassSummary, RunRecord
 from edgelab.results import ResultRow, Value, as_dict, rows_of
+from edgelab.scored import ScoredRow, scored_rows
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ FIGURES: tuple[Figure, ...] = (
     Figure("macro_precision", "precision", _number(4)),
     Figure("macro_recall", "recall", _number(4)),
     Figure("macro_f1", "F1", _number(4)),
+    Figure("exact", "exact", _number(4)),
+    Figure("relaxed", "relaxed", _number(4)),
+    Figure("contains", "contains", _number(4)),
     Figure("map50", "mAP50", words.number),
     Figure("map50_95", "mAP50-95", words.number),
     Figure("minutes_per_subdataset_mean", "min/part", words.number),
@@ -80,7 +84,10 @@ class Parts:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One configuration. `source` says where it is from: a run's number, or a table's name."""
+    """One configuration. `source` says where it is from: a run's number, or a table's name.
+
+    `alike`: what a value of `variant` is called in other tables, where that differs.
+    """
 
     source: str
     model: str
@@ -89,6 +96,7 @@ class TableRow:
     figures: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     variant: Mapping[str, str] = field(default_factory=dict)
+    alike: Mapping[str, str] = field(default_factory=dict)
     parts: Parts | None = None
     executed_share: float | None = None
     """Which part of the nodes ran in the precision asked for."""
@@ -101,6 +109,10 @@ class TableRow:
         threshold = "" if self.threshold is None else f"{self.threshold:g}"
         parts = (self.model, *self.variant.values(), self.precision or "", threshold)
         return " ".join(part for part in parts if part)
+
+    def meant(self, variant: str) -> str:
+        """A value of the variant, as all tables call it."""
+        return self.alike.get(variant, self.variant[variant])
 
     @property
     def full_name(self) -> str:
@@ -139,8 +151,27 @@ class ResultTable:
 
 def table_of_runs(title: str, records: Iterable[RunRecord]) -> ResultTable:
     """Own runs as a table; passes without a result have rows without figures."""
-    rows = tuple(_own_row(row) for record in records for row in rows_of(record))
-    return ResultTable(title, rows)
+    return ResultTable(title, tuple(row for record in records for row in _rows(record)))
+
+
+def _rows(record: RunRecord) -> Iterator[TableRow]:
+    yield from map(_own_row, rows_of(record))
+    yield from map(_scored_row, scored_rows(record))
+
+
+def _scored_row(row: ScoredRow) -> TableRow:
+    """What a training attained, by prompt where it has some."""
+    figures = {name: interval.value for name, interval in row.figures.items()}
+    settings = row.run.spec.settings
+    return TableRow(
+        source=f"#{row.run.spec.number}",
+        model=settings.model,
+        precision=row.precision,
+        figures=figures,
+        facts=_facts_of_run(row.run),
+        variant=row.variant,
+        run=row.run.spec.id,
+    )
 
 
 def _own_row(row: ResultRow) -> TableRow:
@@ -200,13 +231,20 @@ _TIME_INCLUDES = (
 
 
 def _facts(row: ResultRow) -> dict[str, str]:
-    size, dataset, settings = row.summary.input_size, row.run.dataset, row.run.spec.settings
+    size = row.summary.input_size
     facts = {
-        "board": row.run.environment.get("board") or row.run.environment.get("cpu"),
         "runtime": row.summary.runtime,
         "resolution": f"{size[0]} x {size[1]} px" if size else None,
-        "threads": str(settings.threads),
-        "dataset": f"{dataset.name}, {dataset.split}: {dataset.images} images" if dataset else None,
         "time includes": _TIME_INCLUDES if row.summary.elapsed_s is not None else None,
+    }
+    return _facts_of_run(row.run) | {k: words.plain(value) for k, value in facts.items() if value}
+
+
+def _facts_of_run(run: RunRecord) -> dict[str, str]:
+    dataset = run.dataset
+    facts = {
+        "board": run.environment.get("board") or run.environment.get("cpu"),
+        "threads": str(run.spec.settings.threads),
+        "dataset": f"{dataset.name}, {dataset.split}: {dataset.images} images" if dataset else None,
     }
     return {name: words.plain(value) for name, value in facts.items() if value}

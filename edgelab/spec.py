@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, Literal, NamedTuple, get_args
 
 import msgspec
 from msgspec import Meta
 
+from edgelab.settings.base import TaskSettings
 from edgelab.settings.common import Positive, Text
 from edgelab.settings.detect import DetectSettings
 from edgelab.settings.finetune import FinetuneSettings
@@ -18,6 +20,10 @@ SPEC_VERSION = 1
 Settings = DetectSettings | FinetuneSettings | TrainSettings
 """The settings of any task, told apart by their key `task`."""
 
+TASKS: Mapping[str, type[TaskSettings]] = {
+    str(kind.__struct_config__.tag): kind for kind in get_args(Settings)
+}
+"""The settings of each task, by its name."""
 
 RunId = Annotated[str, Meta(pattern="^[0-9a-f]{8}$")]
 

@@ -59,14 +59,14 @@ def save_profile(home: Home, name: str, profile: StudyProfile) -> Path:
         raise Problem(f"name = {name[:80]!r}: small letters, digits, - and _ only")
     path = home.profiles / "studies" / f"{name}.toml"
     plain = msgspec.to_builtins(profile)
-    document = {key: value for key, value in plain.items() if value not in (None, "", {})}
+    document = {key: value for key, value in plain.items() if value}
     replace_file(path, tomli_w.dumps(document).encode())
     return path
 
 
 def _applies(profile: StudyProfile, name: str) -> bool:
-    """Thresholds are typed of a study that has some."""
-    return name != "thresholds" or name in profile.settings
+    """What runs of its task have can be typed, thresholds where it has some."""
+    return profile.takes(name) and (name != "thresholds" or name in profile.settings)
 
 
 def _text(value: Any) -> str:

@@ -48,6 +48,21 @@ class Cell:
         return None if known is None else known * self.settings.items_per_image
 
     @property
+    def done_share(self) -> float | None:
+        """Of its images, or of its training's steps; None while neither is known."""
+        training = self.record.training if self.record is not None else None
+        if self.precision is None and training is not None:
+            planned = training.started.epochs * training.started.steps_per_epoch
+            return training.steps / planned if planned else None
+        total = self.items_in_all(None)
+        return self.items_done / total if self.precision is not None and total else None
+
+    @property
+    def duration_s(self) -> float:
+        """What its run took so far."""
+        return (self.record.duration_s if self.record is not None else None) or 0.0
+
+    @property
     def seconds_per_item(self) -> float | None:
         """Of the measured window."""
         if self.summary is None or not self.summary.elapsed_s or not self.items_done:
@@ -85,18 +100,34 @@ class StudyProgress:
         """Seconds of measuring left; None until something of it was measured.
 
         A pass that was not measured yet takes as long an image as those of its model did, else as
-        those of all models.
+        those of all models; a run without passes takes as long as such runs did.
         """
-        images = self._images
         left = 0.0
         for cell in self.cells:
             if cell.outcome.over:
                 continue
-            pace, total = self._pace(cell), cell.items_in_all(images)
-            if pace is None or total is None:
+            seconds = self._left_of_run(cell) if cell.precision is None else self._left_of(cell)
+            if seconds is None:
                 return None
-            left += pace * max(0, total - cell.items_done)
+            left += seconds
         return left
+
+    def _left_of(self, cell: Cell) -> float | None:
+        pace, total = self._pace(cell), cell.items_in_all(self._images)
+        return None if pace is None or total is None else pace * max(0, total - cell.items_done)
+
+    def _left_of_run(self, cell: Cell) -> float | None:
+        taken = self._mean_duration(cell.settings.model) or self._mean_duration(None)
+        return None if taken is None else max(0.0, taken - cell.duration_s)
+
+    def _mean_duration(self, model: str | None) -> float | None:
+        """Of the finished runs of this model, of any where it is None."""
+        known = [
+            cell.duration_s
+            for cell in self.cells
+            if cell.outcome is Outcome.FINISHED and model in (None, cell.settings.model)
+        ]
+        return fmean(known) if known else None
 
     @property
     def _images(self) -> int | None:

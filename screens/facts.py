@@ -11,9 +11,11 @@ import msgspec
 
 from edgelab import words
 from edgelab.learned import (
+    ANSWER_TITLES,
     CLASS_TITLES,
     EPOCH_TITLES,
     SCORE_TITLES,
+    answer_rows,
     balance_words,
     class_rows,
     ended_words,
@@ -105,6 +107,8 @@ def _learned(record: RunRecord) -> Iterator[tuple[str, str]]:
             yield f"epoch {row[0]}", _named(EPOCH_TITLES[1:], row[1:])
     for row in score_rows(record):
         yield f"scores {row[0]}", _named(SCORE_TITLES[1:], row[1:])
+    for row in answer_rows(record):
+        yield f"scores {row[0]}", _named(ANSWER_TITLES[1:], row[1:])
     for each in record.scores:
         for row in class_rows(each):
             yield f"{each.subject} {row[0]}", _named(CLASS_TITLES[1:], row[1:])

@@ -19,6 +19,8 @@ from edgelab.reader import LiveRun
 from edgelab.record import RunRecord
 from edgelab.records import Outcome
 from edgelab.result_table import ResultTable
+from edgelab.scored import scored_rows
+from edgelab.steps import FINE_TUNED, ZERO_SHOT
 from edgelab.studies import Studies
 from edgelab.study import Study
 from edgelab.study_progress import Cell, StudyProgress
@@ -42,22 +44,30 @@ _ROWS_PERIOD_S = 1.0
 
 
 def study_columns(study: Study, fits: dict[tuple[str, str], str]) -> tuple[Column[Cell], ...]:
-    """Columns for the thresholds that this study counts at."""
-    cuts = tuple(dict.fromkeys(cut for settings in study.plan for cut in settings.cuts))
+    """What tells the runs of this study apart, and what they attain."""
+    measures = any(settings.passes for settings in study.plan)
     return (
         Column("model", _model, key=_model),
+        *(_measured_columns(study, fits) if measures else LEARNED_COLUMNS),
+        Column("dataset", _dataset, key=_dataset),
+        Column("run", _number, key=_number, right=True),
+    )
+
+
+def _measured_columns(study: Study, fits: dict[tuple[str, str], str]) -> tuple[Column[Cell], ...]:
+    """With a column for each threshold that this study counts at."""
+    cuts = tuple(dict.fromkeys(cut for settings in study.plan for cut in settings.cuts))
+    return (
         Column("precision", _precision, key=_precision),
         Column("threads", lambda c: str(c.settings.threads), key=lambda c: c.settings.threads,
                right=True),
-        Column("state", _state, key=_state, tone=lambda c: outcome_tone(c.outcome), width=17),
+        STATE,
         Column("fits", lambda c: _fit(c, fits), key=lambda c: _fit(c, fits),
                tone=lambda c: _fit_tone(c, fits)),
         *(_error_column(cut) for cut in cuts),
         Column("p50 ms", lambda c: words.milliseconds(_p50(c)), key=_p50, right=True),
         Column("img/s", lambda c: words.number(_rate(c), 1), key=_rate, right=True),
         Column("peak MB", lambda c: words.megabytes(_peak(c)), key=_peak, right=True),
-        Column("dataset", _dataset, key=_dataset),
-        Column("run", _number, key=_number, right=True),
     )  # fmt: skip
 
 
@@ -270,9 +280,9 @@ def _number(cell: Cell) -> str:
 
 
 def _state(cell: Cell) -> str:
-    total = cell.items_in_all(None)
-    if cell.outcome is Outcome.RUNNING and total:
-        return f"running {100 * cell.items_done / total:.0f} %"
+    share = cell.done_share
+    if cell.outcome is Outcome.RUNNING and share is not None:
+        return f"running {100 * share:.0f} %"
     return cell.outcome.value
 
 
@@ -283,6 +293,34 @@ def _fit(cell: Cell, fits: dict[tuple[str, str], str]) -> str:
 def _fit_tone(cell: Cell, fits: dict[tuple[str, str], str]) -> Tone:
     mark = _fit(cell, fits)
     return "label" if mark == words.UNKNOWN else fit_tone(mark)
+
+
+def _share(cell: Cell, training: str) -> float | None:
+    """Accuracy, or relaxed accuracy of questions, by the prompt that is learned."""
+    for row in scored_rows(cell.record) if cell.record is not None else ():
+        if row.variant["training"] == training and row.is_of_learned_prompt:
+            return row.share.value
+    return None
+
+
+def _share_column(title: str, training: str) -> Column[Cell]:
+    def share(cell: Cell) -> float | None:
+        return _share(cell, training)
+
+    return Column(title, lambda cell: words.number(share(cell)), key=share, right=True)
+
+
+STATE: Column[Cell] = Column(
+    "state", _state, key=_state, tone=lambda cell: outcome_tone(cell.outcome), width=17
+)
+
+LEARNED_COLUMNS: tuple[Column[Cell], ...] = (
+    Column("adapters", lambda cell: cell.settings.detail, key=lambda cell: cell.settings.detail),
+    STATE,
+    _share_column("zero-shot", ZERO_SHOT),
+    _share_column("fine-tuned", FINE_TUNED),
+)
+"""Of runs that fine-tune."""
 
 
 def _error_column(cut: float | None) -> Column[Cell]:

@@ -152,7 +152,11 @@ def _add_study(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     study.add_argument("--precision", action="append", metavar="P", help="instead of its own")
     study.add_argument("--threads", action="append", type=positive_int, metavar="N")
     study.add_argument("--repetitions", type=positive_int, metavar="N", help="times over the data")
-    study.add_argument("--limit", type=positive_int, metavar="N", help="the first N images only")
+    study.add_argument("--limit", type=positive_int, metavar="N", help="N images only")
+    study.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE",
+        help="any other setting of all its runs, such as schedule.epochs=1; again",
+    )  # fmt: skip
     _add_run_options(study)
 
 

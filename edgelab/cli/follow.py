@@ -9,9 +9,11 @@ from edgelab import words
 from edgelab.cli.output import StatusLine, print_table
 from edgelab.lab import Lab
 from edgelab.learned import (
+    ANSWER_TITLES,
     CLASS_TITLES,
     EPOCH_TITLES,
     SCORE_TITLES,
+    answer_rows,
     class_rows,
     ended_words,
     epoch_rows,
@@ -73,6 +75,8 @@ def print_results(record: RunRecord) -> None:
     if record.scores:
         print_table(SCORE_TITLES, score_rows(record))
         print_table(CLASS_TITLES, class_rows(record.scores[-1]))
+    if record.answer_scores:
+        print_table(ANSWER_TITLES, answer_rows(record))
     if record.passes:
         print_rows(list(rows_of(record)))
     for warning in record.warnings:

@@ -64,6 +64,30 @@ def model_named(given: str, catalogue: Catalogue, suffixes: Collection[str] = ON
     return model
 
 
+def checkpoint_named(given: str, catalogue: Catalogue) -> str:
+    """A name of the catalogue or a hub id as it is, a checkpoint's folder made absolute.
+
+    Raises Problem.
+    """
+    if catalogue.hub_model(given) is not None:
+        return given
+    path = Path(given).expanduser()
+    if path.is_dir():
+        return str(path.absolute())
+    if given.count("/") == 1 and not given.startswith((".", "/", "~")):
+        return given
+    names = ", ".join(entry.name for entry in catalogue.hub_models())
+    raise Problem(
+        f"--model {words.plain(given)}: neither a name ({names}), nor a folder, nor a hub id "
+        "(owner/name)"
+    )
+
+
+def prompts_named(given: str) -> str:
+    """A name of prompts as it is, a file's path made absolute."""
+    return str(Path(given).expanduser().absolute()) if given.endswith(".toml") else given
+
+
 def named_or_path(given: str, names: list[str], kind: str) -> str:
     """`given` where it is one of the names, else its path made absolute; raises Problem."""
     if given in names:

@@ -6,24 +6,32 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from edgelab import words
 from edgelab.catalogue import Catalogue
 from edgelab.cli.follow import follow, print_rows
-from edgelab.cli.naming import named_or_path
-from edgelab.cli.output import print_json, say
+from edgelab.cli.naming import checkpoint_named, named_or_path
+from edgelab.cli.output import print_json, print_table, say
 from edgelab.export import results_csv, write_csv
 from edgelab.home import Home
 from edgelab.lab import Lab
+from edgelab.learned import scored_table
 from edgelab.machine import usable_cores
+from edgelab.problem import Problem
 from edgelab.reader import LiveRun
 from edgelab.record import RunRecord
 from edgelab.records import Outcome
 from edgelab.results import as_dict, table
 from edgelab.schema import read_toml
+from edgelab.scored import scored_rows
 from edgelab.spec import CoolDown, Terms
 from edgelab.studies import Studies
 from edgelab.study import Study, StudyProfile
 from edgelab.study_progress import StudyProgress
+
+CHECKPOINT_TASKS = frozenset({"ask", "finetune"})
+"""Their models are checkpoints: a name, a hub id or a folder."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -76,21 +84,41 @@ def _changed(
     profile: StudyProfile, options: argparse.Namespace, catalogue: Catalogue
 ) -> StudyProfile:
     """The matrix with what the command line says instead."""
-    models = [entry.name for entry in catalogue.models()]
     datasets = [entry.name for entry in catalogue.datasets()]
     values: dict[str, Any] = {
-        "model": options.model and [named_or_path(m, models, "model") for m in options.model],
+        "model": options.model and [_model(m, profile.task, catalogue) for m in options.model],
         "dataset": options.dataset
         and [named_or_path(d, datasets, "dataset") for d in options.dataset],
         "images": str(Path(options.images).absolute()) if options.images else None,
-        "precisions": options.precision,
+        "precisions" if profile.takes("precisions") else "precision": options.precision,
         "threads": options.threads,
         "repetitions": options.repetitions,
         "limit": options.limit,
     }
     if not (options.threads or {"threads"} & (profile.settings.keys() | profile.axes.keys())):
         values["threads"] = usable_cores()
-    return profile.changed(**{key: value for key, value in values.items() if value})
+    changed = profile.changed(**{key: value for key, value in values.items() if value})
+    for each in options.set:
+        changed = changed.with_setting(*_setting(each))
+    return changed
+
+
+def _model(given: str, task: str, catalogue: Catalogue) -> str:
+    """A model as the study's task names them: a checkpoint's folder, or a file."""
+    if task in CHECKPOINT_TASKS:
+        return checkpoint_named(given, catalogue)
+    return named_or_path(given, [entry.name for entry in catalogue.models()], "model")
+
+
+def _setting(given: str) -> tuple[str, Any]:
+    """A setting by its key, its value read as JSON where it is some, else taken as text."""
+    key, equals, text = given.partition("=")
+    if not (key and equals):
+        raise Problem(f"--set {words.plain(given)}: must be a setting's key, =, its value")
+    try:
+        return key, msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return key, text
 
 
 def _follow(studies: Studies, study: Study) -> None:
@@ -120,8 +148,9 @@ def _left(studies: Studies, study: Study) -> str:
 def _conclude(studies: Studies, study: Study, as_json: bool) -> int:
     records = _whole(studies, study)
     rows = list(table(records))
+    scored = [row for record in records for row in scored_rows(record)]
     csv_file = studies.lab.home.exports / f"study-{study.name}-{study.id}.csv"
-    if rows:
+    if rows or scored:
         write_csv(csv_file, results_csv(records))
     progress = StudyProgress.of(study, {record.spec.id: record for record in records})
     finished = progress.done == study.cells
@@ -134,11 +163,15 @@ def _conclude(studies: Studies, study: Study, as_json: bool) -> int:
                 "done": progress.done,
                 "runs": [{"run": r.spec.id, "outcome": r.outcome} for r in records],
                 "rows": [as_dict(row) for row in rows],
+                "scores": [row.document for row in scored],
                 "csv": str(csv_file),
             }
         )
     else:
-        print_rows(rows)
+        if rows:
+            print_rows(rows)
+        if scored:
+            print_table(*scored_table(scored))
         _print_ends(study, progress, records)
         print(f"CSV: {words.plain(str(csv_file), 4096)}")
         if study.reference is not None:

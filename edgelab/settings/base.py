@@ -46,6 +46,11 @@ class TaskSettings(
         """True where several images are under way at once: none has a latency of its own then."""
         return False
 
+    @property
+    def detail(self) -> str:
+        """What else tells a run of this task from others of the same model and data, in short."""
+        return ""
+
 
 class MeasureSettings(TaskSettings, frozen=True, kw_only=True):
     """A task that measures a model, image by image, in one or more precisions.

@@ -95,3 +95,13 @@ class FinetuneSettings(TaskSettings, frozen=True, kw_only=True, tag="finetune"):
     max_new_tokens: Annotated[int, Meta(ge=1, le=512)] = 16
     max_pixels: Annotated[int, Meta(ge=784)] | None = None
     merge: Literal["fp32", "bf16"] | None = None
+
+    @property
+    def detail(self) -> str:
+        """Where the adapters sit, and what the base's weights are."""
+        return f"{'+'.join(self.lora.parts)} {self.precision.value}"
+
+    @property
+    def trains_vision(self) -> bool:
+        """True where the vision tower has adapters."""
+        return Part.VISION in self.lora.parts

@@ -12,11 +12,14 @@ from edgelab.lab import Lab
 from edgelab.outcome import close_run
 from edgelab.problem import Problem
 from edgelab.queue import dequeue, queued
+from edgelab.record import RECORD_VERSION, RunRecord
 from edgelab.records import Outcome
 from edgelab.schema import read_toml
 from edgelab.settings.common import Precision
+from edgelab.settings.finetune import FinetuneSettings
+from edgelab.spec import SPEC_VERSION, RunSpec
 from edgelab.studies import Studies
-from edgelab.study import Study, StudyProfile, expand
+from edgelab.study import Case, Study, StudyProfile, StudyRun, expand
 from edgelab.study_progress import StudyProgress
 from tests.recorded import life_of, make_item, write_run
 
@@ -177,3 +180,48 @@ def test_time_left_is_told_once_something_was_measured(home: Home, studies: Stud
     assert first.seconds_per_item is not None
     # The recorded run measured fp32 only; what is left are both passes of the other model.
     assert progress.time_left_s == pytest.approx(2 * 10 * first.seconds_per_item)
+
+
+def test_a_key_within_a_table_can_be_an_axis_and_a_case_changes_some_runs() -> None:
+    mine = StudyProfile(
+        schema_version=1,
+        title="t",
+        settings={"task": "finetune", "dataset": "d", "schedule": {"epochs": 2}},
+        axes={"model": ("a", "b"), "lora.parts": (("llm",), ("llm", "vision"))},
+        cases=(Case({"model": "b", "lora.parts": ["llm", "vision"]}, {"schedule.batch": 1}),),
+    )
+    runs = expand(mine, "here")
+    assert [(run.model, run.detail) for run in runs] == [
+        ("a", "llm fp32"), ("a", "llm+vision fp32"), ("b", "llm fp32"), ("b", "llm+vision fp32"),
+    ]  # fmt: skip
+    assert all(isinstance(run, FinetuneSettings) and run.schedule.epochs == 2 for run in runs)
+    assert [run.schedule.batch for run in runs if isinstance(run, FinetuneSettings)] == [4, 4, 4, 1]
+    asked = mine.with_setting("schedule.batch", 8).with_setting("lora.parts", ["projector"])
+    assert [run.detail for run in expand(asked, "here")] == ["projector fp32"] * 2
+    with pytest.raises(Problem, match=r"lora\.parts"):
+        expand(mine.with_setting("lora.parts", ["tower"]), "here")
+
+
+def test_runs_without_passes_are_forecast_by_those_that_ended() -> None:
+    runs = expand(
+        StudyProfile(
+            schema_version=1, title="t", settings={"task": "finetune", "dataset": "d"},
+            axes={"model": ("a", "b", "c")},
+        ),
+        "here",
+    )  # fmt: skip
+    planned = tuple(StudyRun(f"{n:08x}", settings) for n, settings in enumerate(runs))
+    study = Study(1, "0" * 8, "s", "t", 0.0, planned)
+
+    def progress(*ends: tuple[Outcome, float]) -> StudyProgress:
+        records = {}
+        for each, (outcome, took) in zip(planned, ends, strict=True):
+            spec = RunSpec(SPEC_VERSION, each.run, 1, "t", 0.0, each.settings)
+            records[each.run] = RunRecord(RECORD_VERSION, spec, outcome, duration_s=took)
+        return StudyProgress.of(study, records)
+
+    waits = (Outcome.QUEUED, 0.0)
+    assert progress((Outcome.RUNNING, 30.0), waits, waits).time_left_s is None
+    later = progress((Outcome.FINISHED, 100.0), (Outcome.RUNNING, 30.0), waits)
+    assert later.time_left_s == 70 + 100
+    assert (later.done, study.cells, later.over) == (1, 3, False)

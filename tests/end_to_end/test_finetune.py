@@ -1,6 +1,6 @@
 """Fine-tuning with the real command line and supervisor; killed, it ends as if it were not.
 
-A process that trains needs seconds to import its libraries, so what the steps do is tested in
+A process that trains needs seconds to import its libraries: what the steps do is tested in
 tests/runners/finetuning/test_steps.py, and here only what needs processes.
 """
 
@@ -23,21 +23,40 @@ from edgelab.steps import TRAIN_STEP
 from runners import finetune
 from runners.finetuning.adapter import WEIGHTS
 from tests.end_to_end.conftest import CommandLine, eventually, over
-from tests.runners.finetuning.conftest import PROMPTS, write_classes
+from tests.runners.finetuning.conftest import write_classes
+
+MODEL = "paligemma-3b-pt-448"
 
 
-def test_killed_and_resumed_it_is_the_same_training(edgelab: CommandLine, tmp_path: Path) -> None:
+@pytest.fixture
+def study(edgelab: CommandLine, tmp_path: Path) -> tuple[str, ...]:
+    """One of the study's models, tiny and on this disk, its vision tower frozen and trained."""
     from tests.runners.tiny_vlms import build_paligemma
 
-    (tmp_path / "prompts.toml").write_text(PROMPTS)
-    cut = edgelab.json(
-        "run", "finetune", "--model", str(build_paligemma(tmp_path / "model")),
-        "--dataset", str(write_classes(tmp_path / "images")),
-        "--prompts", str(tmp_path / "prompts.toml"), "--no-zero-shot", "--checkpoint", "0",
-        "--lora", "llm,vision,projector", "--learning-rate", "0.01", "--epochs", "4",
-        "--max-new-tokens", "6", "--threads", "1", "--detach",
-    )["run"]  # fmt: skip
-    live = edgelab.live(cut)
+    hub = edgelab.home.profiles / "hub"
+    hub.mkdir(parents=True)
+    folder = build_paligemma(tmp_path / "tiny")
+    (hub / f"{MODEL}.toml").write_text(
+        f'schema_version = 1\ntitle = "tiny"\nrepository = "{folder}"\n'
+    )
+    settings = {
+        "zero_shot": "false", "max_new_tokens": "6", "schedule.epochs": "4",
+        "schedule.checkpoint_s": "0", "schedule.learning_rate": "0.01",
+    }  # fmt: skip
+    return (
+        "study", "chart-classification", "--model", MODEL, "--precision", "fp32",
+        "--dataset", str(write_classes(tmp_path / "images")), "--threads", "1",
+        *(word for each in settings.items() for word in ("--set", "=".join(each))),
+    )  # fmt: skip
+
+
+def test_a_study_killed_while_it_trains_ends_as_if_it_were_not(
+    edgelab: CommandLine, study: tuple[str, ...]
+) -> None:
+    begun = edgelab.json(*study, "--detach")
+    frozen, trained = (RunFolder(edgelab.home.runs / each) for each in begun["runs"])
+    eventually(trained.spec_file.exists)
+    live = edgelab.live(trained.id)
 
     def learning() -> bool:
         live.advance()
@@ -46,15 +65,19 @@ def test_killed_and_resumed_it_is_the_same_training(edgelab: CommandLine, tmp_pa
     eventually(learning)
     os.kill(live.projection.runner_pid or 0, signal.SIGKILL)
     assert eventually(over(live)) is Outcome.KILLED
-    resumed = edgelab.json("resume", cut)
-    assert resumed["outcome"] == "finished", resumed["reason"]
-    whole = uninterrupted(live.folder)
+    ended = edgelab.json("study", begun["study"], "--resume")
+    assert [each["outcome"] for each in ended["runs"]] == ["finished", "finished"]
+    assert [each["vision_tower_trained"] for each in ended["scores"]] == ["no", "yes"]
+    whole = uninterrupted(trained)
     for adapter in ("best", "last"):
-        one, other = (
-            each.artifacts / "adapter" / adapter / WEIGHTS for each in (whole, live.folder)
-        )
+        one, other = (each.artifacts / "adapter" / adapter / WEIGHTS for each in (whole, trained))
         assert one.read_bytes() == other.read_bytes()
-    assert curves(edgelab, whole) == curves(edgelab, live.folder)
+    assert curves(edgelab, whole) == curves(edgelab, trained)
+    assert curves(edgelab, frozen) != curves(edgelab, trained)
+
+    beside = edgelab.json("compare", f"study:{begun['study']}", "reference:chart-classification")
+    published = [row["accuracy_b"] for row in beside["rows"] if row["accuracy_a"] is not None]
+    assert published == [0.4797, 0.6956]  # Model 3 and Model 3 - V2
 
 
 def uninterrupted(run: RunFolder) -> RunFolder:

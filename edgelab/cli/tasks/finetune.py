@@ -6,12 +6,11 @@ import argparse
 from pathlib import Path
 
 from edgelab.catalogue import Catalogue
-from edgelab.cli.naming import named_or_path
+from edgelab.cli.naming import checkpoint_named, named_or_path, prompts_named
 from edgelab.machine import usable_cores
 from edgelab.problem import Problem
 from edgelab.schema import convert
 from edgelab.settings.finetune import BasePrecision, FinetuneSettings, Lora, Part, Schedule
-from edgelab.words import plain
 
 HELP = "LoRA adapters for a vision-language model"
 
@@ -85,11 +84,11 @@ def settings(options: argparse.Namespace, catalogue: Catalogue) -> tuple[Finetun
     """The settings and the title of the run; raises Problem naming the option."""
     raw = {
         "task": "finetune",
-        "model": _model(options.model, catalogue),
+        "model": checkpoint_named(options.model, catalogue),
         "revision": options.revision,
         **_data(options, catalogue),
         "limit": options.limit,
-        "prompts": _prompts(options.prompts),
+        "prompts": prompts_named(options.prompts),
         "prompt": options.prompt,
         "zero_shot": not options.no_zero_shot,
         "lora": {
@@ -125,23 +124,3 @@ def _data(options: argparse.Namespace, catalogue: Catalogue) -> dict[str, object
         "dataset": named_or_path(options.dataset, datasets, "dataset"),
         "images": str(Path(options.images).absolute()) if options.images else None,
     }
-
-
-def _model(given: str, catalogue: Catalogue) -> str:
-    """A name or a hub id as it is, a folder made absolute."""
-    if catalogue.hub_model(given) is not None:
-        return given
-    path = Path(given).expanduser()
-    if path.is_dir():
-        return str(path.absolute())
-    if given.count("/") == 1 and not given.startswith((".", "/", "~")):
-        return given
-    names = ", ".join(entry.name for entry in catalogue.hub_models())
-    raise Problem(
-        f"--model {plain(given)}: neither a name ({names}), nor a folder, nor a hub id (owner/name)"
-    )
-
-
-def _prompts(given: str) -> str:
-    """A name as it is, a file's path made absolute."""
-    return str(Path(given).expanduser().absolute()) if given.endswith(".toml") else given
