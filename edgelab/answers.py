@@ -27,7 +27,8 @@ from itertools import pairwise
 
 import msgspec
 
-from edgelab.quantities import Language, Token, plain_text, roman, tokens_of
+from edgelab.quantities import Token, plain_text, roman, tokens_of
+from edgelab.settings.common import Language
 
 LONGEST = 4000
 """Characters that are read of an answer; a model that runs on has said its count before."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -35,3 +37,18 @@ class ExecutedPrecision(msgspec.Struct, frozen=True):
         if not total:
             return "unknown"
         return " + ".join(f"{100 * n / total:.0f}% {name}" for name, n in parts if n)
+
+
+def total(parts: Sequence[ExecutedPrecision]) -> ExecutedPrecision:
+    """What a model of several graphs executes."""
+    weights: Counter[str] = Counter()
+    for part in parts:
+        weights.update(part.weights)
+    return ExecutedPrecision(
+        integer=sum(part.integer for part in parts),
+        half=sum(part.half for part in parts),
+        full=sum(part.full for part in parts),
+        casts=sum(part.casts for part in parts),
+        quantize=sum(part.quantize for part in parts),
+        weights=dict(sorted(weights.items())),
+    )

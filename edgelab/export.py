@@ -14,7 +14,7 @@ from edgelab.durable import replace_file
 from edgelab.journal import JournalReader
 from edgelab.problem import Problem
 from edgelab.record import RunRecord
-from edgelab.records import EpochEnded, Event, Header, Item, ItemLine, Record, TrainStep
+from edgelab.records import EpochEnded, Event, Item, ItemLine, MeasuredLine, Record, TrainStep
 from edgelab.results import COLUMNS, Value, table
 from edgelab.run_folder import RunFolder
 from edgelab.scored import FIGURES as SCORES
@@ -230,7 +230,7 @@ def _curve_row(
 
 def _item_rows(folder: RunFolder) -> Iterator[list[Value]]:
     spec = folder.read_spec()
-    reader: JournalReader[Item] = JournalReader(folder.items, Header | Item)
+    reader: JournalReader[Item] = JournalReader(folder.items, MeasuredLine)
     for item in reader.poll():
         yield from _rows_of_item(spec, item)
 

@@ -65,6 +65,12 @@ class PassState:
     def images_per_s(self) -> float | None:
         """Throughput over the measured windows: decoding and journal included."""
         elapsed = self.elapsed_s
+        return self.tally.seen / elapsed if elapsed and self.tally.seen else None
+
+    @property
+    def items_per_s(self) -> float | None:
+        """The same in items: questions, where such are asked."""
+        elapsed = self.elapsed_s
         return self.tally.done / elapsed if elapsed and self.tally.done else None
 
     @property

@@ -128,14 +128,14 @@ class RunProjection:
         """Items of all passes; None until the size of the data is known."""
         if self.dataset is None:
             return None
-        return self.dataset.images * self.spec.settings.items_per_image * len(self.passes)
+        return self.dataset.items * self.spec.settings.items_per_image * len(self.passes)
 
     @property
     def time_left_s(self) -> float | None:
         """Seconds of measuring left at the rate of the current pass; None while not known."""
         if self.training is not None and not self.outcome.over:
             return self.training.time_left_s
-        rate = self.current.images_per_s if self.current else None
+        rate = self.current.items_per_s if self.current else None
         if self.outcome.over or self.expected is None or not rate:
             return None
         return max(0, self.expected - self.done) / rate
@@ -173,7 +173,7 @@ class RunProjection:
 
     def energy_of(self, state: PassState) -> tuple[EnergyFigures, ...]:
         """What each power source says of a pass so far, the one that counts first."""
-        return self.energy.figures_over(state.windows, state.tally.done)
+        return self.energy.figures_over(state.windows, state.tally.seen)
 
     def conditions(self, *states: PassState) -> Conditions:
         """The board while these passes measured, as far as they have come."""

@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
-Language = Literal["en", "pt"]
+from edgelab.settings.common import Language
 
 LARGEST = 999_999
 """No photograph shows more things than that."""

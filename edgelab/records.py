@@ -166,7 +166,10 @@ class Progress(Record, frozen=True):
 
 
 class DatasetFacts(Record, frozen=True):
-    """The data as found. `sha256` covers annotations, file names and file sizes."""
+    """The data as found. `sha256` covers annotations, file names and file sizes.
+
+    `questions`: how many are asked about the images, where an item is not an image.
+    """
 
     t: float
     name: str
@@ -176,6 +179,12 @@ class DatasetFacts(Record, frozen=True):
     has_truth: bool
     sha256: str
     objects: Count | None = None
+    questions: Count | None = None
+
+    @property
+    def items(self) -> int:
+        """What is measured once in each repetition of a pass."""
+        return self.images if self.questions is None else self.questions
 
 
 class ModelFacts(Record, frozen=True):
@@ -206,7 +215,10 @@ class Converted(Record, frozen=True):
 
 
 class PassStarted(Record, frozen=True):
-    """The measured window of one precision opens: `images` x `repetitions` items will follow."""
+    """The measured window of one precision opens: `images` x `repetitions` items will follow.
+
+    Where questions are asked about images, these are the questions.
+    """
 
     t: float
     precision: Precision
@@ -366,6 +378,10 @@ Event = (
 # items.jsonl --------------------------------------------------------------------------------
 
 
+Verdict = Literal["right", "wrong", "off-list", "unanswered"]
+"""What an answer in words is worth; "off-list": it names no class of the data."""
+
+
 class StageTimes(msgspec.Struct, frozen=True):
     """Milliseconds an image spent in each stage."""
 
@@ -443,6 +459,26 @@ class DetectedItem(Item, frozen=True, tag="item"):
     detections: tuple[tuple[float, float, float, float, float, int], ...] = ()
 
 
+class AskedItem(Item, frozen=True, tag="asked"):
+    """An `Item` that is one question about an image, with the model's own words.
+
+    `tokens`: of the answer; `prompt_tokens`: of the whole prompt, those of the image included.
+    `cut`: the answer ended at the limit of new tokens, not by itself. `expected`: the true answer
+    in words, where there is one; `verdict` on it; `label`: the class that the answer names.
+    """
+
+    question: str = ""
+    answer: str = ""
+    stages: AskStages | None = None
+    tokens: Count = 0
+    prompt_tokens: Count = 0
+    image_tokens: Count = 0
+    cut: bool = False
+    expected: str | None = None
+    verdict: Verdict | None = None
+    label: int | None = None
+
+
 class TrainStep(Record, frozen=True):
     """One step of the optimiser, counted from 1, on so many `examples`. `loss`: their mean."""
 
@@ -452,9 +488,6 @@ class TrainStep(Record, frozen=True):
     loss: float
     learning_rate: float
     examples: Count
-
-
-Verdict = Literal["right", "wrong", "off-list", "unanswered"]
 
 
 class Answered(Record, frozen=True):
@@ -477,7 +510,10 @@ class Answered(Record, frozen=True):
     error: str | None = None
 
 
-ItemLine = Header | Item | TrainStep | Answered
+MeasuredLine = Header | Item | AskedItem
+"""The lines of a task that measures."""
+
+ItemLine = MeasuredLine | TrainStep | Answered
 
 
 # telemetry.jsonl ----------------------------------------------------------------------------

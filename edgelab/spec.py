@@ -9,6 +9,7 @@ from typing import Annotated, Literal, NamedTuple, get_args
 import msgspec
 from msgspec import Meta
 
+from edgelab.settings.ask import AskSettings
 from edgelab.settings.base import TaskSettings
 from edgelab.settings.common import Positive, Text
 from edgelab.settings.detect import DetectSettings
@@ -17,7 +18,7 @@ from edgelab.settings.train import TrainSettings
 
 SPEC_VERSION = 1
 
-Settings = DetectSettings | FinetuneSettings | TrainSettings
+Settings = DetectSettings | AskSettings | FinetuneSettings | TrainSettings
 """The settings of any task, told apart by their key `task`."""
 
 TASKS: Mapping[str, type[TaskSettings]] = {

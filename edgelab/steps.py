@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from edgelab.settings.ask import AskSettings
 from edgelab.settings.base import MeasureSettings
 from edgelab.settings.common import Order, Precision
 from edgelab.settings.detect import DetectSettings
@@ -50,6 +51,11 @@ def steps_of(spec: RunSpec) -> tuple[Step, ...]:
             return (
                 Step(PREPARE, "runners.prepare", again=True),
                 *measuring("runners.detect", settings, spec.id),
+            )
+        case AskSettings() as settings:
+            return (
+                Step(PREPARE, "runners.asking.prepare", again=True),
+                *measuring("runners.ask", settings, spec.id),
             )
         case FinetuneSettings() as settings:
             return _finetuning(settings)

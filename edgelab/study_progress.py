@@ -36,15 +36,15 @@ class Cell:
 
     @property
     def items_done(self) -> int:
-        """Images that were tried, all repetitions."""
+        """Items that were tried, all repetitions."""
         if self.summary is None or self.summary.latency is None:
             return 0
         return self.summary.latency.samples + self.summary.errors
 
-    def items_in_all(self, images: int | None) -> int | None:
-        """Images to try, all repetitions, once the size of the data is known."""
+    def items_in_all(self, items: int | None) -> int | None:
+        """Items to try, all repetitions, once the size of the data is known."""
         facts = self.record.dataset if self.record is not None else None
-        known = facts.images if facts is not None else images
+        known = facts.items if facts is not None else items
         return None if known is None else known * self.settings.items_per_image
 
     @property
@@ -113,7 +113,7 @@ class StudyProgress:
         return left
 
     def _left_of(self, cell: Cell) -> float | None:
-        pace, total = self._pace(cell), cell.items_in_all(self._images)
+        pace, total = self._pace(cell), cell.items_in_all(self._items)
         return None if pace is None or total is None else pace * max(0, total - cell.items_done)
 
     def _left_of_run(self, cell: Cell) -> float | None:
@@ -130,8 +130,8 @@ class StudyProgress:
         return fmean(known) if known else None
 
     @property
-    def _images(self) -> int | None:
-        found = [c.record.dataset.images for c in self.cells if c.record and c.record.dataset]
+    def _items(self) -> int | None:
+        found = [c.record.dataset.items for c in self.cells if c.record and c.record.dataset]
         return max(found, default=None)
 
     def _pace(self, cell: Cell) -> float | None:

@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from edgelab.records import Item, StageTimes
+from edgelab.records import AskedItem, Item, StageTimes
 from edgelab.statistics import TRUE_COUNT_BINS, CountErrors, RunningPercentiles
 
 NotNegative = Annotated[float, Meta(ge=0)]
@@ -95,7 +95,9 @@ class PassTally:
         self.thresholds = tuple(thresholds)
         self.classes = tuple(classes)
         self.done = 0
-        self.images = 0
+        self.seen = 0  # images, of all repetitions
+        self.images = 0  # those of the first repetition that gave a result
+        self._image = ""  # the newest
         self.errors = 0
         self.unanswered = 0
         self.latency = RunningPercentiles()
@@ -114,12 +116,17 @@ class PassTally:
     def add(self, item: Item) -> None:
         """Take one more item."""
         self.done += 1
+        # Questions on one image follow each other.
+        new_image = not isinstance(item, AskedItem) or item.image != self._image
+        self._image = item.image
+        self.seen += new_image
         if item.error is not None:
             self.errors += item.repetition == 0
             return
         if item.times is not None:
             self._add_times(item.times)
         if item.repetition == 0:
+            self.images += new_image
             self._add_counts(item)
 
     def latency_figures(self) -> LatencyFigures:
@@ -151,7 +158,6 @@ class PassTally:
         self._stages = [total + part for total, part in zip(self._stages, parts, strict=True)]
 
     def _add_counts(self, item: Item) -> None:
-        self.images += 1
         self._with_truth |= item.truth is not None
         classes = (None,) if item.evaluated is None else item.evaluated
         if item.unanswered is not None:

@@ -33,20 +33,29 @@ MOVES = frozenset(
     }
 )
 
+_WEIGHTS_FILE = "session.optimized_model_external_initializers_file_name"
+_WEIGHTS_FROM = "session.optimized_model_external_initializers_min_size_in_bytes"
+
 _TO_INT64 = frozenset({"Shape", "Size", "NonZero", "ArgMax", "ArgMin", "NonMaxSuppression"})
 _TO_BOOL = frozenset(
     {"Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Not", "And", "Or"}
 )
 
 
-def prove_executed(model: Path) -> ExecutedPrecision:
-    """Optimise `model` as a measuring session would, and count the nodes of the outcome."""
-    with tempfile.TemporaryDirectory(prefix="edgelab-proof-") as folder:
+def prove_executed(model: Path, scratch: Path | None = None) -> ExecutedPrecision:
+    """Optimise `model` as a measuring session would, and count the nodes of the outcome.
+
+    The optimised model is written to `scratch` meanwhile; None: where temporary files go.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgelab-proof-", dir=scratch) as folder:
         optimised = Path(folder) / "optimised.onnx"
         options = session_options(threads=1)
         options.optimized_model_filepath = str(optimised)
+        # Weights go beside it: in one file, no more than 2 GB would fit, and nobody reads them.
+        options.add_session_config_entry(_WEIGHTS_FILE, "weights.bin")
+        options.add_session_config_entry(_WEIGHTS_FROM, "1024")
         open_session(model, options)
-        return count_formats(onnx.load(optimised).graph)
+        return count_formats(onnx.load(optimised, load_external_data=False).graph)
 
 
 def count_formats(graph: Any) -> ExecutedPrecision:

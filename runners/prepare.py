@@ -20,7 +20,7 @@ from edgelab.steps import PREPARE
 from runners.classes import ClassMap, map_classes
 from runners.conversion import Converter, Wishes, pool_beside
 from runners.converted import Conversion
-from runners.datasets.dataset import Dataset, Sample
+from runners.datasets.dataset import Dataset
 from runners.datasets.source import open_source
 from runners.drawing import Drawing
 from runners.graph_cost import graph_cost
@@ -88,7 +88,7 @@ def prepare(step: RunningStep, home: Home) -> None:
             for precision, file in models.items()
         },
         problems=problems,
-        images=tuple(_prepared_image(sample) for sample in dataset.samples),
+        images=tuple(PreparedImage.of(sample) for sample in dataset.samples),
         dataset_sha256=dataset.fingerprint(),
     )
     write_prepared(step.folder, prepared)
@@ -138,11 +138,6 @@ def _tell_model(step: RunningStep, model: ModelFile, settings: DetectSettings) -
         )
     if model.end_to_end and settings.iou is not None:
         step.warning("the IoU asked for has no effect: the model file gives final detections")
-
-
-def _prepared_image(sample: Sample) -> PreparedImage:
-    path = str(sample.path.absolute()) if sample.path is not None else ""
-    return PreparedImage(sample.name, path, sample.truth, sample.evaluated, sample.problem)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ It holds everything that a pass needs, so that a pass reads no dataset and loads
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +18,9 @@ from edgelab.problem import Problem
 from edgelab.run_folder import RunFolder
 from edgelab.schema import SchemaProblem
 from edgelab.settings.common import NotNegative, Positive, Precision, Share, Text
+from runners.datasets.dataset import Sample
+
+T = TypeVar("T")
 
 PREPARED_VERSION = 1
 
@@ -33,6 +36,12 @@ class PreparedImage(msgspec.Struct, frozen=True, omit_defaults=True):
     truth: dict[int, int] | None = None
     evaluated: tuple[NotNegative, ...] | None = None
     problem: str | None = None
+
+    @staticmethod
+    def of(sample: Sample) -> PreparedImage:
+        """The image of a dataset, by a path that holds for every process."""
+        path = str(sample.path.absolute()) if sample.path is not None else ""
+        return PreparedImage(sample.name, path, sample.truth, sample.evaluated, sample.problem)
 
 
 class PreparedModel(msgspec.Struct, frozen=True):
@@ -96,10 +105,14 @@ def _must_match(before: Prepared, now: Prepared) -> None:
 
 
 def read_prepared(folder: RunFolder) -> Prepared:
-    """Read and check it, straight into its types to spare memory; raises SchemaProblem."""
-    path = _path(folder)
+    """Read and check it; raises SchemaProblem."""
+    return read_prepared_file(_path(folder), Prepared)
+
+
+def read_prepared_file(path: Path, kind: type[T]) -> T:
+    """Read and check a file, straight into its types to spare memory; raises SchemaProblem."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Prepared)
+        return msgspec.json.decode(path.read_bytes(), type=kind)
     except OSError as error:
         raise SchemaProblem(f"{path}: cannot be read ({error.strerror})") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

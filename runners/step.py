@@ -28,8 +28,8 @@ from edgelab.problem import Problem
 from edgelab.records import (
     Answered,
     Failure,
-    Header,
     Item,
+    MeasuredLine,
     Phase,
     Progress,
     Record,
@@ -117,7 +117,7 @@ class RunningStep:
 
     def done(self, precision: Precision) -> frozenset[tuple[int, int]]:
         """(repetition, index) of the items that earlier attempts at the run left behind."""
-        journal: JournalReader[Item] = JournalReader(self.folder.items, Header | Item)
+        journal: JournalReader[Item] = JournalReader(self.folder.items, MeasuredLine)
         return frozenset(
             (item.repetition, item.index)
             for item in journal.follow(journal.size())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -12,6 +12,9 @@ Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Threshold = Annotated[float, Meta(gt=0.0, lt=1.0)]
+
+Language = Literal["en", "pt"]
+"""What a model is asked and answers in: English or Portuguese."""
 
 
 class Precision(StrEnum):
@@ -23,6 +26,7 @@ class Precision(StrEnum):
     BF16 = "bf16"
     NF4 = "nf4"
     INT8_DYNAMIC = "int8-dynamic"
+    Q4 = "q4"
 
 
 DETECTOR_PRECISIONS = (Precision.FP32, Precision.FP16, Precision.INT8)

@@ -45,13 +45,17 @@ class Seen:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model said. `prefill_ms`: until the first token; `decode_ms`: all others."""
+    """What the model said. `prefill_ms`: until the first token; `decode_ms`: all others.
+
+    `cut`: it ended at the limit of tokens, not by itself.
+    """
 
     text: str
     tokens: tuple[int, ...]
     prompt_tokens: int
     prefill_ms: float
     decode_ms: float
+    cut: bool
 
     @property
     def tokens_per_s(self) -> float | None:
@@ -109,6 +113,7 @@ class SmolVlm:
             prompt_tokens=len(ids),
             prefill_ms=(first - started) / 1e6,
             decode_ms=(ended - first) / 1e6,
+            cut=len(tokens) >= most_tokens and tokens[-1] not in self._ends,
         )
 
     def first_logits(self, seen: Seen, question: str) -> Floats:

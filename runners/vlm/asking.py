@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
 
@@ -16,29 +15,11 @@ import torch
 from PIL import Image
 from transformers.generation.streamers import BaseStreamer
 
-from edgelab.quantities import Language
 from edgelab.records import AskStages
+from edgelab.settings.common import Language
+from runners.asking.reply import Asked, OnText, StageOutOfMemory
 from runners.memory import is_out_of_memory
 from runners.vlm.families import Vlm
-
-OnText = Callable[[str], None]
-"""Told the answer so far, with every token."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """An answer: its text, its token ids, and what it took. `cut`: it ended at the token limit."""
-
-    text: str
-    ids: list[int]
-    prompt_tokens: int
-    image_tokens: int
-    stages: AskStages
-    cut: bool
-
-
-class StageOutOfMemory(MemoryError):  # noqa: N818 - a word of the field
-    """An allocation failed; the text says in which stage."""
 
 
 class VisionMeter:

@@ -20,8 +20,8 @@ from PIL import Image
 from transformers import AutoProcessor, AutoTokenizer, CLIPImageProcessor
 
 from edgelab.problem import Problem
-from edgelab.quantities import Language
 from edgelab.schema import read_json
+from edgelab.settings.common import Language
 from runners.vlm.mobilevlm import GRID, MODEL_TYPES, MobileVlm, read_config
 
 Inputs = dict[str, Any]

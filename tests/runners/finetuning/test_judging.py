@@ -117,9 +117,14 @@ def test_a_prompt_with_a_wrong_placeholder_is_named(
 
 def test_shipped_prompts_are_whole() -> None:
     files = sorted((shipped_profiles() / "prompts").glob("*.toml"))
-    assert {file.stem for file in files} == {"chart-classification", "chart-questions"}
+    profiles = {file.stem: read_toml(file, Prompts) for file in files}
+    assert profiles.keys() >= {"chart-classification", "chart-questions", "counting"}
     assert len(CHARTS.prompts) == 4
-    assert all("second" in read_toml(file, Prompts).prompts for file in files)
+    assert all(
+        "second" in profiles[f"chart-{name}"].prompts for name in ("classification", "questions")
+    )
+    counting = profiles["counting"]
+    assert counting.translations["pt"].keys() == counting.prompts.keys()
     assert set(CHARTS.aliases) <= set(CHART_TYPES)
 
 

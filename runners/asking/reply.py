@@ -1,0 +1,47 @@
+"""What any engine that answers questions gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from edgelab.executed import ExecutedPrecision
+from edgelab.records import AskStages
+from runners.images import Pixels
+
+OnText = Callable[[str], None]
+"""Told the answer so far, with every token."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An answer: its text, its token ids, and what it took. `cut`: it ended at the token limit."""
+
+    text: str
+    ids: list[int]
+    prompt_tokens: int
+    image_tokens: int
+    stages: AskStages
+    cut: bool
+
+
+class StageOutOfMemory(MemoryError):  # noqa: N818 - a word of the field
+    """An allocation failed; the text says in which stage."""
+
+
+class Engine(Protocol):
+    """One loaded model that answers greedily. `runtime`: the library that computes."""
+
+    runtime: str
+
+    def executed(self) -> ExecutedPrecision | None:
+        """What it computes in, read from the loaded model; None where the files have told it."""
+
+    def picture(self, pixels: Pixels) -> Any:
+        """The decoded image as the model's own preparation takes it."""
+
+    def ask(
+        self, key: object, picture: Any, question: str, *, share: bool, on_text: OnText | None
+    ) -> Asked:
+        """The answer; raises StageOutOfMemory. `key` tells whether it is the image before again."""
