@@ -34,17 +34,27 @@ from edgelab.study import StudyProfile
 
 P = TypeVar("P")
 
+FamilyName = Literal["yolo", "ssdlite"]
+
 ProfileVersion = Annotated[int, Meta(ge=1, le=1)]
 
 
 class DetectorProfile(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="task", tag="detect"
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="task",
+    tag="detect",
 ):
-    """A detector by name. `file` is relative to the profile; `iou`, `threshold`: chosen on val."""
+    """A detector by name. `file` is relative to the profile; `iou`, `threshold`: chosen on val.
+
+    `files`: the same model in other precisions, as `edgelab convert` leaves them.
+    """
 
     schema_version: ProfileVersion
     title: Text
-    family: Literal["yolo", "ssdlite"]
+    family: FamilyName
     file: Text
     license: Text = "unknown"
     note: str = ""
@@ -52,6 +62,7 @@ class DetectorProfile(
     iou: Share = 0.7
     threshold: Threshold = 0.5
     precisions: tuple[Precision, ...] = DETECTOR_PRECISIONS
+    files: dict[Precision, Text] = {}
 
 
 class ClassifierProfile(

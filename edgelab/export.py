@@ -74,6 +74,27 @@ SCORE_COLUMNS = (
     *(f"{figure}{end}" for figure in SCORES for end in ("", "_low", "_high")),
 )
 
+CONVERSION_COLUMNS = (
+    "run",
+    "model",
+    "precision",
+    "refusal",
+    "executed",
+    "size_bytes",
+    "source_bytes",
+    "source_ms",
+    "outcome_ms",
+    "threshold",
+    "source_count",
+    "outcome_count",
+    "changed_count",
+    "checked_images",
+    "calibration",
+    "calibration_images",
+    "activations",
+    "sha256",
+)
+
 SOURCE_COLUMNS = (
     "rank",
     "source",
@@ -121,6 +142,12 @@ def curves_csv(folders: Iterable[RunFolder]) -> str:
     names = sorted({name for epoch in epochs for name in epoch.metrics})
     header = (*CURVE_COLUMNS, *(f"val_{name}" for name in names))
     return csv_text(header, (_curve_row(folder, record, names) for folder, record in rows))
+
+
+def conversions_csv(records: Iterable[RunRecord]) -> str:
+    """One row a conversion and threshold that it was checked at."""
+    rows = (row for record in records for row in _conversion_rows(record))
+    return csv_text(CONVERSION_COLUMNS, rows)
 
 
 def sources_csv(entries: Iterable[Entry]) -> str:
@@ -226,6 +253,31 @@ def _curve_row(
     held_out = [record.metrics.get(name) for name in names]
     end: list[Value] = [None, record.val_loss, int(record.best), *held_out]
     return [*head, None, record.t, record.train_loss, record.learning_rate, *end]
+
+
+def _conversion_rows(record: RunRecord) -> Iterator[list[Value]]:
+    for report in record.conversions:
+        latency = report.latency
+        head: list[Value] = [
+            record.spec.id,
+            report.model,
+            report.precision.value,
+            report.refusal,
+            report.executed.words,
+            report.size_bytes,
+            report.source_bytes,
+            *((latency.source_ms, latency.outcome_ms) if latency else (None, None)),
+        ]
+        tail: list[Value] = [
+            report.checked,
+            report.method.value if report.method else None,
+            report.calibrated,
+            report.activations.value if report.activations else None,
+            report.sha256,
+        ]
+        counts = [msgspec.structs.astuple(check) for check in report.counts]
+        for row in counts or [(None,) * 4]:
+            yield [*head, *row, *tail]
 
 
 def _item_rows(folder: RunFolder) -> Iterator[list[Value]]:

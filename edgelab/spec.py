@@ -12,13 +12,14 @@ from msgspec import Meta
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.base import TaskSettings
 from edgelab.settings.common import Positive, Text
+from edgelab.settings.convert import ConvertSettings
 from edgelab.settings.detect import DetectSettings
 from edgelab.settings.finetune import FinetuneSettings
 from edgelab.settings.train import TrainSettings
 
 SPEC_VERSION = 1
 
-Settings = DetectSettings | AskSettings | FinetuneSettings | TrainSettings
+Settings = AskSettings | ConvertSettings | DetectSettings | FinetuneSettings | TrainSettings
 """The settings of any task, told apart by their key `task`."""
 
 TASKS: Mapping[str, type[TaskSettings]] = {

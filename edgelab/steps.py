@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.base import MeasureSettings
 from edgelab.settings.common import Order, Precision
+from edgelab.settings.convert import ConvertSettings
 from edgelab.settings.detect import DetectSettings
 from edgelab.settings.finetune import FinetuneSettings
 from edgelab.settings.train import TrainSettings
@@ -22,6 +23,7 @@ TRAIN_STEP = "train"
 ZERO_SHOT = "zero-shot"
 FINE_TUNED = "fine-tuned"
 MERGE = "merge"
+MODEL = "model"
 
 OUT_OF_MEMORY_EXIT = 77
 """A runner ends with this code when an allocation failed: out of memory, proven."""
@@ -57,10 +59,23 @@ def steps_of(spec: RunSpec) -> tuple[Step, ...]:
                 Step(PREPARE, "runners.asking.prepare", again=True),
                 *measuring("runners.ask", settings, spec.id),
             )
+        case ConvertSettings() as settings:
+            return _converting(settings)
         case FinetuneSettings() as settings:
             return _finetuning(settings)
         case TrainSettings():
             return (Step(TRAIN_STEP, "runners.train"),)
+
+
+def _converting(settings: ConvertSettings) -> tuple[Step, ...]:
+    """The FP32 file, then each precision, which may be refused alone."""
+    return (
+        Step(MODEL, "runners.convert", (MODEL,)),
+        *(
+            Step(each.value, "runners.convert", (each.value,), needed=False)
+            for each in settings.precisions
+        ),
+    )
 
 
 def _finetuning(settings: FinetuneSettings) -> tuple[Step, ...]:

@@ -32,6 +32,7 @@ from runners.detector import Detector
 from runners.images import read_regular_file
 from runners.memory import is_out_of_memory
 from runners.model_file import ModelFile, load_graph
+from runners.model_folder import CarriedFiles
 from runners.quantisation_doctor import LOWEST_SCORE, compare_latency, examine
 from runners.quantise import to_half, to_integer
 from runners.session import RUNTIME
@@ -71,6 +72,12 @@ def pool_beside(source: Source, evaluated: Dataset, calibrate: int) -> Pool:
     return Pool.of(_paths(samples), calibrate, remark)
 
 
+def pool_of(dataset: Dataset, calibrate: int) -> Pool:
+    """Images of this split, whatever else it is for."""
+    paths = _paths(dataset.samples)
+    return Pool.of(evenly(paths, calibrate + CHECKED_IMAGES), calibrate)
+
+
 def _paths(samples: Iterable[Sample]) -> list[Path]:
     return [sample.path for sample in samples if sample.path is not None]
 
@@ -84,10 +91,19 @@ class Wishes:
     threads: int = 1
 
 
+class Refused(Problem):
+    """The quantisation doctor refuses a conversion; `report` says why."""
+
+    def __init__(self, report: ConversionReport) -> None:
+        super().__init__(f"{report.precision} refused by the quantisation doctor: {report.refusal}")
+        self.report = report
+
+
 class Converter:
     """Makes the model file of each precision; one that fails leaves the others alone.
 
-    `open_pool` is called once, when images are first needed.
+    `open_pool` is called once, when images are first needed. `carried`: files that are there
+    already.
     """
 
     def __init__(
@@ -97,12 +113,14 @@ class Converter:
         model: ModelFile,
         wishes: Wishes,
         open_pool: Callable[[], Pool],
+        carried: CarriedFiles | None = None,
     ) -> None:
         self.step = step
         self.cache = ConvertedModels(home.converted)
         self.model = model
         self.wishes = wishes
         self._open_pool = open_pool
+        self._carried = carried
 
     def convert_all(
         self, precisions: Iterable[Precision]
@@ -111,7 +129,6 @@ class Converter:
         models: dict[Precision, Conversion] = {}
         problems: dict[Precision, str] = {}
         for precision in precisions:
-            self.step.phase(f"{precision} model", unit="")
             try:
                 models[precision] = self.convert(precision)
             except Problem as problem:
@@ -126,8 +143,10 @@ class Converter:
         return models, problems
 
     def convert(self, precision: Precision) -> Conversion:
-        """The file of that precision; raises Problem where it cannot be made or is refused."""
+        """The file of that precision; raises Problem where it cannot be made, Refused where it is
+        no good."""
         model = self.model
+        self.step.phase(f"{precision} model", unit="")
         if precision is model.held:
             return Conversion(model.path.absolute(), model.sha256, model.size_bytes)
         if model.held is not Precision.FP32:
@@ -135,14 +154,16 @@ class Converter:
                 f"{model.path}: the file holds {model.held} weights: {precision} can only be made "
                 "from an fp32 file"
             )
-        made = self._half() if precision is Precision.FP16 else self._integer()
-        report = made.report
-        if report is not None:
+        made = (self._carried and self._carried.find(precision)) or self._make(precision)
+        if (report := made.report) is not None:
             refused = report.refusal is not None
             self.step.event(Converted(now(), report, "" if refused else str(made.path)))
             if refused:
-                raise Problem(f"{precision} refused by the quantisation doctor: {report.refusal}")
+                raise Refused(report)
         return made
+
+    def _make(self, precision: Precision) -> Conversion:
+        return self._half() if precision is Precision.FP16 else self._integer()
 
     def _half(self) -> Conversion:
         recipe = Recipe(self.model.sha256, Precision.FP16, self.model.input_size)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from numpy.typing import NDArray
 
+from edgelab.catalogue import FamilyName
 from runners.detections import Detections, HeadProblem, Selection
 from runners.images import Pixels
 from runners.letterbox import Fit
@@ -31,7 +32,7 @@ class Preprocessor(Protocol):
 class Family(Protocol):
     """A family of detectors, at one input size."""
 
-    name: ClassVar[str]
+    name: ClassVar[FamilyName]
     default_iou: ClassVar[float]
 
     def preprocessor(self, dtype: Any) -> Preprocessor:

@@ -25,6 +25,7 @@ from runners.datasets.source import open_source
 from runners.drawing import Drawing
 from runners.graph_cost import graph_cost
 from runners.model_file import ModelFile, find_model, read_model
+from runners.model_folder import CarriedFiles
 from runners.precision import prove_executed
 from runners.prepared import (
     PREPARED_VERSION,
@@ -74,6 +75,7 @@ def prepare(step: RunningStep, home: Home) -> None:
         model,
         Wishes(threads=settings.threads),
         lambda: pool_beside(source, dataset, settings.calibration_images),
+        None if profile is None else CarriedFiles(model, path.parent, profile.files),
     ).convert_all(settings.precisions)
     for problem in problems.values():
         step.warning(problem)

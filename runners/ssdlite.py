@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgelab.catalogue import FamilyName
 from runners.detections import Detections, Floats, HeadProblem, NotFinite, Selection, suppress
 from runners.images import Pixels
 from runners.letterbox import Fit
@@ -67,7 +68,7 @@ class Ssdlite:
     """Two outputs for one image: class logits, (1, anchors, 1 + classes), background first, and
     box regression, (1, anchors, 4), relative to `anchors`, (n, 4) of x1, y1, x2, y2, px."""
 
-    name: ClassVar[str] = "ssdlite"
+    name: ClassVar[FamilyName] = "ssdlite"
     default_iou: ClassVar[float] = 0.55
 
     input_size: tuple[int, int]

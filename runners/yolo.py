@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from edgelab.catalogue import FamilyName
 from runners.detections import Detections, Floats, HeadProblem, NotFinite, Selection, suppress
 from runners.letterbox import Letterbox
 
@@ -33,7 +34,7 @@ class Yolo:
     (1, n, 6) with x1, y1, x2, y2, score, class.
     """
 
-    name: ClassVar[str] = "yolo"
+    name: ClassVar[FamilyName] = "yolo"
     default_iou: ClassVar[float] = 0.7
 
     input_size: tuple[int, int]

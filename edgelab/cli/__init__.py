@@ -71,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(module="console")
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
     _add_run(commands)
+    _add_convert(commands)
     _add_study(commands)
     _add_runs(commands)
     for name, module, text in (
@@ -137,6 +138,15 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     )
     _add_detach(command)
     _add_json(command)
+
+
+def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """A task of its own command: it measures nothing, it makes files."""
+    task = importlib.import_module("edgelab.cli.tasks.convert")
+    command = _command(commands, "convert", "run", task.HELP)
+    command.set_defaults(task="convert")
+    task.add_options(command)
+    _add_run_options(command)
 
 
 def _add_study(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

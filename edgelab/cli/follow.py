@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from edgelab import words
 from edgelab.cli.output import StatusLine, print_table
+from edgelab.converting import TITLES as CONVERSION_TITLES
+from edgelab.converting import conversion_rows
 from edgelab.lab import Lab
 from edgelab.learned import (
     ANSWER_TITLES,
@@ -26,6 +28,7 @@ from edgelab.reader import LiveRun, Replay
 from edgelab.record import RunRecord
 from edgelab.records import MEASURE, TRAIN, Outcome
 from edgelab.results import SHOWN, ResultRow, rows_of
+from edgelab.settings.convert import ConvertSettings
 from edgelab.training_state import TrainingState
 
 TICK_S = 0.25
@@ -77,12 +80,20 @@ def print_results(record: RunRecord) -> None:
         print_table(CLASS_TITLES, class_rows(record.scores[-1]))
     if record.answer_scores:
         print_table(ANSWER_TITLES, answer_rows(record))
+    _print_conversions(record)
     if record.passes:
         print_rows(list(rows_of(record)))
     for warning in record.warnings:
         print(f"note: {words.plain(warning)}")
     if record.outcome.over and record.outcome is not Outcome.FINISHED:
         print(f"{record.outcome}: {reason_lines(record.reason)}")
+
+
+def _print_conversions(record: RunRecord) -> None:
+    if record.conversions and not record.passes:
+        print_table(CONVERSION_TITLES, conversion_rows(record.conversions))
+        if isinstance(record.spec.settings, ConvertSettings):
+            print(f"known as: {words.plain(record.spec.settings.name)}")
 
 
 def print_rows(rows: Sequence[ResultRow]) -> None:

@@ -8,11 +8,13 @@ import signal
 from edgelab import words
 from edgelab.cli.follow import follow, print_results
 from edgelab.cli.output import print_json, say
-from edgelab.export import curves_csv, results_csv, write_csv
+from edgelab.export import conversions_csv, curves_csv, results_csv, write_csv
 from edgelab.lab import Lab
 from edgelab.reader import LiveRun
+from edgelab.record import RunRecord
 from edgelab.records import Outcome
 from edgelab.results import as_dict, rows_of
+from edgelab.run_folder import RunFolder
 from edgelab.spec import RunSpec
 
 
@@ -45,13 +47,22 @@ def _followed(lab: Lab, spec: RunSpec, as_json: bool) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     record = lab.record(folder)
     csv_file = lab.home.exports / f"run-{spec.number:04d}-{spec.id}.csv"
-    trained = record.training is not None
-    write_csv(csv_file, curves_csv([folder]) if trained else results_csv([record]))
+    write_csv(csv_file, _csv(record, folder))
     if as_json:
         rows = [as_dict(row) for row in rows_of(record)]
         document = {"run": spec.id, "outcome": outcome, "reason": record.reason, "rows": rows}
-        print_json({**document, "warnings": record.warnings, "csv": str(csv_file)})
+        more = {"conversions": record.conversions} if record.conversions else {}
+        print_json({**document, **more, "warnings": record.warnings, "csv": str(csv_file)})
     else:
         print_results(record)
         print(f"CSV: {words.plain(str(csv_file), 4096)}")
     return 0 if outcome is Outcome.FINISHED else 1
+
+
+def _csv(record: RunRecord, folder: RunFolder) -> str:
+    """What a run of that task has to tell."""
+    if record.training is not None:
+        return curves_csv([folder])
+    if record.conversions and not record.passes:
+        return conversions_csv([record])
+    return results_csv([record])

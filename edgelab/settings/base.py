@@ -7,7 +7,15 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
-from edgelab.settings.common import NotNegative, Order, Positive, Precision, Scenario, Text
+from edgelab.settings.common import (
+    DETECTOR_PRECISIONS,
+    NotNegative,
+    Order,
+    Positive,
+    Precision,
+    Scenario,
+    Text,
+)
 
 T = TypeVar("T")
 
@@ -101,3 +109,10 @@ def must_differ(name: str, values: tuple[T, ...]) -> None:
     """Raise ValueError where a value is given twice."""
     if len(set(values)) != len(values):
         raise ValueError(f"{name} must differ from each other")
+
+
+def must_suit_detectors(precisions: tuple[Precision, ...]) -> None:
+    """Raise ValueError where one of them is none that a detector's file can have."""
+    if others := set(precisions).difference(DETECTOR_PRECISIONS):
+        known = ", ".join(DETECTOR_PRECISIONS)
+        raise ValueError(f"{min(others)} is for vision-language models: a detector has {known}")

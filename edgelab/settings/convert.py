@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from edgelab.settings.base import TaskSettings, must_differ
+from edgelab.settings.base import TaskSettings, must_differ, must_suit_detectors
 from edgelab.settings.common import Positive, Precision, Text
 
 
@@ -27,16 +27,24 @@ class Activations(StrEnum):
     S8 = "s8"
 
 
+FolderName = Annotated[str, Meta(pattern=r"^[^/\\.][^/\\]*$", max_length=100)]
+
+
 class ConvertSettings(TaskSettings, frozen=True, kw_only=True, tag="convert"):
     """One detector in one or more precisions; images of `dataset` calibrate and judge it.
 
-    `model` is a catalogue name or the path of an .onnx, .pt, .pth or .safetensors file. `split`:
-    None means the calibration split of the dataset's profile.
+    `model` is a catalogue name or the path of a model file; `name` what the outcome is called in
+    the catalogue. `images`: the image folder of a COCO .json. `split`: None means the calibration
+    split of the dataset's profile.
     """
 
+    name: FolderName
     images: Text | None = None
     split: Text | None = None
-    precisions: Annotated[tuple[Precision, ...], Meta(min_length=1)] = tuple(Precision)
+    precisions: Annotated[tuple[Precision, ...], Meta(min_length=1)] = (
+        Precision.FP16,
+        Precision.INT8,
+    )
     method: Calibration = Calibration.MINMAX
     activations: Activations = Activations.AUTO
     image_size: Annotated[int, Meta(ge=32, le=8192)] | None = None
@@ -44,3 +52,4 @@ class ConvertSettings(TaskSettings, frozen=True, kw_only=True, tag="convert"):
 
     def __post_init__(self) -> None:
         must_differ("precisions", self.precisions)
+        must_suit_detectors(self.precisions)

@@ -6,10 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from edgelab.settings.base import MeasureSettings, must_differ
-from edgelab.settings.common import DETECTOR_PRECISIONS, Positive, Share, Threshold
-
-_KNOWN = ", ".join(DETECTOR_PRECISIONS)
+from edgelab.settings.base import MeasureSettings, must_differ, must_suit_detectors
+from edgelab.settings.common import Positive, Share, Threshold
 
 
 class DetectSettings(MeasureSettings, frozen=True, kw_only=True, tag="detect"):
@@ -38,10 +36,7 @@ class DetectSettings(MeasureSettings, frozen=True, kw_only=True, tag="detect"):
     def __post_init__(self) -> None:
         super().__post_init__()
         must_differ("thresholds", self.thresholds)
-        if others := set(self.precisions).difference(DETECTOR_PRECISIONS):
-            raise ValueError(
-                f"{min(others)} is for vision-language models: a detector has {_KNOWN}"
-            )
+        must_suit_detectors(self.precisions)
         if min(self.thresholds) < self.keep_score:
             raise ValueError(
                 f"thresholds start at {min(self.thresholds):g}, below keep_score "

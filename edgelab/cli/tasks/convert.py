@@ -1,0 +1,87 @@
+"""`edgelab convert`: a detector in other precisions, each examined by the quantisation doctor."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from edgelab.catalogue import Catalogue
+from edgelab.cli.naming import model_named, named_or_path
+from edgelab.converting import default_name
+from edgelab.home import Home
+from edgelab.machine import usable_cores
+from edgelab.problem import Problem
+from edgelab.schema import convert
+from edgelab.settings.common import DETECTOR_PRECISIONS
+from edgelab.settings.convert import Activations, Calibration, ConvertSettings
+
+HELP = "a detector in other precisions"
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """The model, precisions, data, and how integers are chosen."""
+    command.add_argument("model", metavar="MODEL", help="a name or an .onnx file")
+    command.add_argument(
+        "--precision", nargs="+", action="extend", choices=[*map(str, DETECTOR_PRECISIONS)],
+        metavar="P", help="fp32, fp16, int8; several (default fp16 int8)",
+    )  # fmt: skip
+    command.add_argument(
+        "--dataset", metavar="D",
+        help="what calibrates and checks: a name, a folder of images, a COCO .json (with "
+        "--images), a dataset .yaml (default: that of the model's profile)",
+    )  # fmt: skip
+    command.add_argument("--images", metavar="DIR", help="the image folder of a COCO .json")
+    command.add_argument(
+        "--split", metavar="NAME",
+        help="of the dataset (default: images that a run over it does not evaluate)",
+    )  # fmt: skip
+    command.add_argument(
+        "--method", choices=[each.value for each in Calibration], metavar="M",
+        default=Calibration.MINMAX.value, help="of calibration: minmax, entropy or percentile",
+    )  # fmt: skip
+    command.add_argument(
+        "--activations", choices=[each.value for each in Activations], metavar="A",
+        default=Activations.AUTO.value, help="u8, s8, or auto: the faster of both here",
+    )  # fmt: skip
+    command.add_argument("--image-size", type=int, metavar="PX", help="for models of any size")
+    command.add_argument("--calibration-images", type=int, default=100, metavar="N")
+    command.add_argument("--threads", type=int, metavar="N", help="default: all cores")
+    command.add_argument(
+        "--name", metavar="NAME", help="what the outcome is called (default: as the model)"
+    )
+
+
+def settings(options: argparse.Namespace, catalogue: Catalogue) -> tuple[ConvertSettings, str]:
+    """The settings and the title of the run; raises Problem naming the option."""
+    model = model_named(options.model, catalogue)
+    raw = {
+        "task": "convert",
+        "model": model,
+        "name": options.name or default_name(model, catalogue, Home.default()),
+        "dataset": _dataset(options, model, catalogue),
+        "images": str(Path(options.images).absolute()) if options.images else None,
+        "split": options.split,
+        "precisions": options.precision or ["fp16", "int8"],
+        "method": options.method,
+        "activations": options.activations,
+        "image_size": options.image_size,
+        "calibration_images": options.calibration_images,
+        "threads": options.threads if options.threads is not None else usable_cores(),
+    }
+    chosen = convert(raw, ConvertSettings, "convert")
+    return chosen, f"convert {Path(chosen.model).stem}"
+
+
+def _dataset(options: argparse.Namespace, model: str, catalogue: Catalogue) -> str:
+    datasets = [entry.name for entry in catalogue.datasets()]
+    if options.dataset is not None:
+        if options.images and options.dataset in datasets:
+            raise Problem(f"--images: the dataset {options.dataset} has its own; leave it out")
+        return named_or_path(options.dataset, datasets, "dataset")
+    entry = catalogue.model(model)
+    known = entry.require().dataset if entry is not None else None
+    if known is None:
+        raise Problem(
+            "--dataset: choose one; its images calibrate int8, and the outcome is checked on them"
+        )
+    return known

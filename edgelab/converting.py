@@ -1,0 +1,46 @@
+"""What a conversion is called, and its outcome in a table: the same on screen and command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from edgelab import words
+from edgelab.catalogue import Catalogue
+from edgelab.conversion import ConversionReport
+from edgelab.home import Home
+
+CONVERTED = "-converted"
+
+TITLES = ("precision", "verdict", "executed", "MB", "of source", "times as fast", "changed")
+
+
+def default_name(model: str, catalogue: Catalogue, home: Home) -> str:
+    """The model's own name; where a shipped profile has it, one that does not hide that."""
+    name = model if catalogue.model(model) is not None else Path(model).stem
+    entry = catalogue.model(name)
+    shipped = entry is not None and not entry.path.is_relative_to(home.profiles)
+    return f"{name}{CONVERTED}" if shipped else name
+
+
+def conversion_rows(reports: Iterable[ConversionReport]) -> list[list[str]]:
+    """A row a precision; `changed`: objects that come or go on the checked images."""
+    return [
+        [
+            report.precision.value,
+            report.verdict,
+            report.executed.words,
+            words.megabytes(report.size_bytes),
+            words.number(report.size_bytes / report.source_bytes, 2),
+            words.number(report.latency.ratio if report.latency else None, 2),
+            _changed(report),
+        ]
+        for report in reports
+    ]
+
+
+def _changed(report: ConversionReport) -> str:
+    at = ", ".join(
+        f"{check.changed} of {check.source} at {check.threshold:g}" for check in report.counts
+    )
+    return f"{at} on {report.checked} images" if at else words.UNKNOWN
