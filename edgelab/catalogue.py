@@ -23,6 +23,7 @@ from edgelab.reference import Reference
 from edgelab.schema import SchemaProblem, read_toml
 from edgelab.settings.common import (
     DETECTOR_PRECISIONS,
+    HeldOut,
     NotNegative,
     Positive,
     Precision,
@@ -68,7 +69,11 @@ class DetectorProfile(
 class ClassifierProfile(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="task", tag="classify"
 ):
-    """A classifier by name. `file`, an .onnx relative to the profile, tells classes and input."""
+    """A classifier by name. `file`, an .onnx relative to the profile, tells classes and input.
+
+    `dataset`: what it was trained on; where that has no splits of its own it was cut class by class
+    by `val_share`, `test_share` and `split_seed`.
+    """
 
     schema_version: ProfileVersion
     title: Text
@@ -76,7 +81,10 @@ class ClassifierProfile(
     license: Text = "unknown"
     note: str = ""
     dataset: str | None = None
-    precisions: tuple[Precision, ...] = tuple(Precision)
+    val_share: HeldOut = 0.15
+    test_share: HeldOut = 0.15
+    split_seed: NotNegative = 0
+    precisions: tuple[Precision, ...] = DETECTOR_PRECISIONS
 
 
 ModelProfile = DetectorProfile | ClassifierProfile

@@ -14,7 +14,17 @@ from edgelab.durable import replace_file
 from edgelab.journal import JournalReader
 from edgelab.problem import Problem
 from edgelab.record import RunRecord
-from edgelab.records import EpochEnded, Event, Item, ItemLine, MeasuredLine, Record, TrainStep
+from edgelab.records import (
+    ClassifiedItem,
+    DatasetFacts,
+    EpochEnded,
+    Event,
+    Item,
+    ItemLine,
+    MeasuredLine,
+    Record,
+    TrainStep,
+)
 from edgelab.results import COLUMNS, Value, table
 from edgelab.run_folder import RunFolder
 from edgelab.scored import FIGURES as SCORES
@@ -45,6 +55,10 @@ ITEM_COLUMNS = (
     "postprocess_ms",
     "unanswered",
     "error",
+    "true_class",
+    "answered_class",
+    "probability",
+    "right",
 )
 
 CURVE_COLUMNS = (
@@ -283,11 +297,18 @@ def _conversion_rows(record: RunRecord) -> Iterator[list[Value]]:
 def _item_rows(folder: RunFolder) -> Iterator[list[Value]]:
     spec = folder.read_spec()
     reader: JournalReader[Item] = JournalReader(folder.items, MeasuredLine)
+    classes = _class_names(folder)
     for item in reader.poll():
-        yield from _rows_of_item(spec, item)
+        yield from _rows_of_item(spec, item, classes)
 
 
-def _rows_of_item(spec: RunSpec, item: Item) -> Iterator[list[Value]]:
+def _class_names(folder: RunFolder) -> tuple[str, ...]:
+    events: JournalReader[Record] = JournalReader(folder.events, Event)
+    facts = [each for each in events.poll() if isinstance(each, DatasetFacts)]
+    return facts[-1].classes if facts else ()
+
+
+def _rows_of_item(spec: RunSpec, item: Item, classes: Sequence[str]) -> Iterator[list[Value]]:
     times = item.times
     head: list[Value] = [
         spec.id,
@@ -301,11 +322,21 @@ def _rows_of_item(spec: RunSpec, item: Item) -> Iterator[list[Value]]:
         *((times.latency, *msgspec.structs.astuple(times)) if times else (None,) * 5),
         item.unanswered,
         item.error,
+        *_answer(item, classes),
     ]
     truth = None if item.truth is None else item.total(item.truth)
     cuts = spec.settings.cuts
-    if item.error is not None or item.unanswered is not None:
+    if not item.counts:
         yield [*head, None, truth, None, None, *tail]
     for position, (threshold, counts) in enumerate(zip(cuts, item.counts, strict=False)):
         found, error = item.total(counts), count_error(item, position)
         yield [*head, threshold, truth, found, error, *tail]
+
+
+def _answer(item: Item, classes: Sequence[str]) -> list[Value]:
+    """The true class, the most probable one, its probability, and whether it is right."""
+    if not isinstance(item, ClassifiedItem) or item.label is None or not item.top:
+        return [None] * 4
+    answer, probability = item.top[0]
+    named = [classes[each] if 0 <= each < len(classes) else None for each in (item.label, answer)]
+    return [*named, probability, int(answer == item.label)]

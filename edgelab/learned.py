@@ -12,7 +12,7 @@ from edgelab.scored import FIGURES, ScoredRow
 
 EPOCH_TITLES = ("epoch", "train loss", "held-out loss", "held-out", "rate", "best")
 SCORE_TITLES = (
-    *("by", "split", "images", "accuracy", "precision", "recall", "F1", "ECE", "off-list"),
+    *("by", "split", "images", "accuracy", "top-5", "precision", "recall", "F1", "ECE", "off-list"),
     "no answer",
 )
 ANSWER_TITLES = ("by", "split", "questions", "exact", "relaxed", "contains", "no answer", "by kind")
@@ -42,9 +42,8 @@ def score_rows(record: RunRecord) -> list[list[str]]:
             words.plain(each.subject, 40),
             words.plain(each.split, 20),
             str(each.images),
-            *(interval_words(value) for value in (each.accuracy, each.precision, each.recall)),
-            interval_words(each.f1),
-            interval_words(each.ece),
+            *map(interval_words, (each.accuracy, each.top5)),
+            *map(interval_words, (each.precision, each.recall, each.f1, each.ece)),
             str(each.off_list),
             str(each.unanswered),
         ]

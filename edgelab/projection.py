@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
 from typing import Any
@@ -164,12 +165,21 @@ class RunProjection:
             conditions=self.conditions(*self.passes.values()),
             splits=tuple(self.splits.values()),
             training=self.training.summary() if self.training else None,
-            scores=tuple(self.scores.values()),
+            scores=(*self.scores.values(), *self.measured_scores()),
             conversions=tuple(self.conversions.values()),
             answer_scores=tuple(self.answer_scores.values()),
             warnings=tuple(self.warnings),
             damaged_lines=self.damaged_lines,
         )
+
+    def measured_scores(self) -> Iterator[ClassificationScores]:
+        """How well each pass of a classifier answered so far, under its precision's name."""
+        if self.dataset is None or self.now is None:
+            return
+        for precision, state in self.passes.items():
+            if (answers := state.tally.classified) is not None:
+                facts = self.dataset
+                yield answers.scores(self.now, precision.value, facts.split, facts.classes)
 
     def energy_of(self, state: PassState) -> tuple[EnergyFigures, ...]:
         """What each power source says of a pass so far, the one that counts first."""

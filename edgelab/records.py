@@ -288,7 +288,7 @@ class LearningEnded(Record, frozen=True):
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """A figure with its 95 % bootstrap interval over the images."""
+    """A figure with its 95 % interval: how far other images of the same kind would move it."""
 
     value: float
     low: float
@@ -310,7 +310,8 @@ class ClassificationScores(Record, frozen=True):
 
     `confusion`: a row a true class, a column an answered one. `off_list`: answers that name no
     class; they are wrong, and in no column, as are the `unanswered`: empty, or saying that there is
-    no answer. `ece`: expected calibration error, None without confidences.
+    no answer. `ece`: expected calibration error, None without confidences. `top5`: the share whose
+    class is among the five most probable ones, None where there are no more classes.
     """
 
     t: float
@@ -326,6 +327,7 @@ class ClassificationScores(Record, frozen=True):
     confusion: tuple[tuple[Count, ...], ...]
     off_list: Count = 0
     unanswered: Count = 0
+    top5: Interval | None = None
 
 
 class AnswerScores(Record, frozen=True):
@@ -479,6 +481,17 @@ class AskedItem(Item, frozen=True, tag="asked"):
     label: int | None = None
 
 
+class ClassifiedItem(Item, frozen=True, tag="classified"):
+    """An `Item` of a classifier: nothing is counted in it.
+
+    `label`: the true class. `top`: class indices of the dataset with their probabilities, the most
+    probable first; -1 is a class of the model that the dataset does not have.
+    """
+
+    label: Count | None = None
+    top: tuple[tuple[int, float], ...] = ()
+
+
 class TrainStep(Record, frozen=True):
     """One step of the optimiser, counted from 1, on so many `examples`. `loss`: their mean."""
 
@@ -510,7 +523,7 @@ class Answered(Record, frozen=True):
     error: str | None = None
 
 
-MeasuredLine = Header | Item | AskedItem
+MeasuredLine = Header | Item | AskedItem | ClassifiedItem
 """The lines of a task that measures."""
 
 ItemLine = MeasuredLine | TrainStep | Answered

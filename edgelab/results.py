@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from edgelab import words
 from edgelab.record import PassSummary, RunRecord
+from edgelab.records import ClassificationScores, Interval
 from edgelab.roofline import share_words
 from edgelab.settings.base import MeasureSettings
 from edgelab.tally import ThresholdRow
@@ -26,6 +27,12 @@ class ResultRow(NamedTuple):
     run: RunRecord
     summary: PassSummary
     counts: ThresholdRow | None
+
+    @property
+    def scores(self) -> ClassificationScores | None:
+        """How well the pass classified; None where it did not."""
+        subject = self.summary.precision.value
+        return next((each for each in self.run.scores if each.subject == subject), None)
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,18 @@ def _minutes_per_subdataset(row: ResultRow) -> float | None:
 
 def _counts(read: Callable[[ThresholdRow], Value]) -> Callable[[ResultRow], Value]:
     return lambda row: None if row.counts is None else read(row.counts)
+
+
+def _score(name: str, part: str = "value") -> Callable[[ResultRow], Value]:
+    def read(row: ResultRow) -> Value:
+        interval: Interval | None = getattr(row.scores, name, None)
+        return None if interval is None else float(getattr(interval, part))
+
+    return read
+
+
+def _four(value: float | None) -> str:
+    return words.number(value, 4)
 
 
 def _latency(percentile: str) -> Callable[[ResultRow], Value]:
@@ -178,6 +197,16 @@ COLUMNS: tuple[Column, ...] = (
     Column("rmse_mean", _counts(lambda c: c.rmse_mean), "RMSE/class", words.number),
     Column("bias_mean", _counts(lambda c: c.bias_mean), "bias/class", words.number),
     Column("exact_share_mean", _counts(lambda c: c.exact_mean), "exact", words.share),
+    Column("accuracy", _score("accuracy"), "top-1", _four),
+    Column("accuracy_low", _score("accuracy", "low"), "from", _four),
+    Column("accuracy_high", _score("accuracy", "high"), "to", _four),
+    Column("top5_accuracy", _score("top5"), "top-5", _four),
+    Column("macro_precision", _score("precision")),
+    Column("macro_recall", _score("recall")),
+    Column("macro_f1", _score("f1"), "F1", _four),
+    Column("macro_f1_low", _score("f1", "low")),
+    Column("macro_f1_high", _score("f1", "high")),
+    Column("calibration_error", _score("ece"), "ECE", words.number),
     Column("latency_p50_ms", _latency("p50_ms"), "p50 ms", words.milliseconds),
     Column("latency_p90_ms", _latency("p90_ms"), "p90 ms", words.milliseconds),
     Column("floor_share", _floor_share, "of board", _percent),
@@ -271,6 +300,12 @@ SHOWN: tuple[Column, ...] = tuple(
         "pred_count",
         "mae_mean",
         "mse_mean",
+        "accuracy",
+        "accuracy_low",
+        "accuracy_high",
+        "top5_accuracy",
+        "macro_f1",
+        "calibration_error",
         "latency_p50_ms",
         "latency_p90_ms",
         "images_per_s",

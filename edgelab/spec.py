@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.base import TaskSettings
+from edgelab.settings.classify import ClassifySettings
 from edgelab.settings.common import Positive, Text
 from edgelab.settings.convert import ConvertSettings
 from edgelab.settings.detect import DetectSettings
@@ -19,7 +20,14 @@ from edgelab.settings.train import TrainSettings
 
 SPEC_VERSION = 1
 
-Settings = AskSettings | ConvertSettings | DetectSettings | FinetuneSettings | TrainSettings
+Settings = (
+    AskSettings
+    | ClassifySettings
+    | ConvertSettings
+    | DetectSettings
+    | FinetuneSettings
+    | TrainSettings
+)
 """The settings of any task, told apart by their key `task`."""
 
 TASKS: Mapping[str, type[TaskSettings]] = {

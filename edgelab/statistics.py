@@ -6,8 +6,14 @@ import math
 from bisect import insort
 from collections.abc import Sequence
 from functools import cache
+from statistics import NormalDist
+
+from edgelab.records import Interval
 
 CONFIDENCE = 0.99
+
+Z95 = NormalDist().inv_cdf(0.975)
+"""Half the width of a 95 % interval, in standard deviations."""
 
 
 @cache
@@ -79,6 +85,21 @@ class RunningPercentiles:
             counts[min(bins - 1, int((value - low) / width))] += 1
         edges = [low + width * index for index in range(bins)] + [high]
         return tuple(zip(edges, edges[1:], counts, strict=False))
+
+
+def wilson(hits: int, n: int) -> Interval:
+    """A share with its 95 % score interval (Wilson 1927, https://doi.org/10.2307/2276774).
+
+    It stays inside 0 to 1 and has a width even where all or none are hits. Raises ValueError for
+    n < 1 or hits outside 0 to n.
+    """
+    if not 0 <= hits <= n or n < 1:
+        raise ValueError(f"expected 0 <= hits <= n and n >= 1, got {hits} of {n}")
+    share, square = hits / n, Z95 * Z95
+    middle = (share + square / (2 * n)) / (1 + square / n)
+    half = Z95 / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
+    # At the ends the formula gives 0 and 1 but for rounding.
+    return Interval(share, middle - half if hits else 0.0, middle + half if hits < n else 1.0)
 
 
 TRUE_COUNT_BINS: tuple[tuple[int, int | None], ...] = (

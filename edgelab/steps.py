@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.base import MeasureSettings
+from edgelab.settings.classify import ClassifySettings
 from edgelab.settings.common import Order, Precision
 from edgelab.settings.convert import ConvertSettings
 from edgelab.settings.detect import DetectSettings
@@ -49,6 +50,11 @@ class Step:
 def steps_of(spec: RunSpec) -> tuple[Step, ...]:
     """The steps of a run, as its task has them."""
     match spec.settings:
+        case ClassifySettings() as settings:
+            return (
+                Step(PREPARE, "runners.prepare_classify", again=True),
+                *measuring("runners.classify", settings, spec.id),
+            )
         case DetectSettings() as settings:
             return (
                 Step(PREPARE, "runners.prepare", again=True),

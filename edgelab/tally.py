@@ -13,7 +13,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from edgelab.records import AskedItem, Item, StageTimes
+from edgelab.classified import ClassifiedTally
+from edgelab.records import AskedItem, ClassifiedItem, Item, StageTimes
 from edgelab.statistics import TRUE_COUNT_BINS, CountErrors, RunningPercentiles
 
 NotNegative = Annotated[float, Meta(ge=0)]
@@ -100,6 +101,7 @@ class PassTally:
         self._image = ""  # the newest
         self.errors = 0
         self.unanswered = 0
+        self.classified: ClassifiedTally | None = None
         self.latency = RunningPercentiles()
         self.infer = RunningPercentiles()
         self._stages = [0.0, 0.0, 0.0, 0.0]
@@ -125,8 +127,12 @@ class PassTally:
             return
         if item.times is not None:
             self._add_times(item.times)
-        if item.repetition == 0:
-            self.images += new_image
+        if item.repetition:
+            return
+        self.images += new_image
+        if isinstance(item, ClassifiedItem):
+            self._add_answers(item)
+        else:
             self._add_counts(item)
 
     def latency_figures(self) -> LatencyFigures:
@@ -148,7 +154,9 @@ class PassTally:
         return StageTimes(*(total / n for total in self._stages)) if n else None
 
     def rows(self) -> tuple[ThresholdRow, ...]:
-        """One row a threshold, in the order of the spec."""
+        """One row a threshold, in the order of the spec; none where nothing was counted."""
+        if self.classified is not None:
+            return ()
         return tuple(self._row(position) for position in range(len(self.thresholds)))
 
     def _add_times(self, times: StageTimes) -> None:
@@ -156,6 +164,12 @@ class PassTally:
         self.infer.add(times.infer)
         parts = (times.decode, times.preprocess, times.infer, times.postprocess)
         self._stages = [total + part for total, part in zip(self._stages, parts, strict=True)]
+
+    def _add_answers(self, item: ClassifiedItem) -> None:
+        if self.classified is None:
+            self.classified = ClassifiedTally()
+        if item.label is not None:
+            self.classified.add(item.label, item.top)
 
     def _add_counts(self, item: Item) -> None:
         self._with_truth |= item.truth is not None

@@ -68,6 +68,14 @@ def decode_image(data: bytes) -> Pixels:
     return image  # type: ignore[no-any-return]
 
 
+def write_png(path: Path, image: Pixels) -> None:
+    """As cv2.imwrite, which tells nobody why it failed; raises OSError."""
+    encoded, png = cv2.imencode(".png", image)
+    if not encoded:
+        raise OSError(f"{path}: cannot be encoded as PNG")
+    path.write_bytes(png.tobytes())
+
+
 def _why(error: cv2.error) -> str:
     if "MAX_IMAGE" in str(error):
         return "the image claims more pixels than are allowed"

@@ -9,14 +9,14 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import numpy as np
 import onnx
 from onnx import TensorProto
 
-from edgelab.catalogue import Catalogue, DetectorProfile
+from edgelab.catalogue import Catalogue, ModelProfile
 from edgelab.problem import Problem
 from edgelab.schema import convert
 from edgelab.settings.common import Precision
@@ -26,6 +26,8 @@ from runners.family import Family, open_family
 from runners.session import open_session, refusals_as_problems, session_options
 
 QUANTISING = frozenset({"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger"})
+
+P = TypeVar("P", bound=ModelProfile)
 
 _NAME_PARTS = re.compile(r"[^a-z0-9]+")
 _NAMED = {
@@ -58,10 +60,9 @@ class ExportMetadata(msgspec.Struct, frozen=True):
         ) or None
 
 
-@dataclass(frozen=True)
-class ModelFile:
-    """An ONNX detector: `input_size` is (height, width), px; `classes` those of a raw head,
-    None where suppression inside the model hides them."""
+@dataclass(frozen=True, kw_only=True)
+class OnnxFile:
+    """An ONNX file that takes images; `input_size` is (height, width), px."""
 
     path: Path
     name: str
@@ -70,8 +71,6 @@ class ModelFile:
     held: Precision
     input_size: tuple[int, int]
     metadata: ExportMetadata
-    family: Family
-    classes: int | None
 
     @property
     def contradiction(self) -> str | None:
@@ -80,6 +79,15 @@ class ModelFile:
         if named is None or named is self.held:
             return None
         return f"{self.path.name}: named {named}, but it holds {self.held} weights"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFile(OnnxFile):
+    """A detector: `classes` are those of a raw head, None where suppression inside the model hides
+    them."""
+
+    family: Family
+    classes: int | None
 
     @property
     def end_to_end(self) -> bool:
@@ -92,13 +100,17 @@ class ModelFile:
         return self.end_to_end and bool(self.metadata.args.get("nms"))
 
 
-def find_model(model: str, catalogue: Catalogue) -> tuple[str, Path, DetectorProfile | None]:
-    """The name, file and profile that `model`, a catalogue name or a path, stands for."""
+def find_model(model: str, catalogue: Catalogue, kind: type[P]) -> tuple[str, Path, P | None]:
+    """The name, file and profile that `model`, a catalogue name or a path, stands for.
+
+    Raises Problem where it is for another task than profiles of this `kind`.
+    """
     entry = catalogue.model(model)
     if entry is not None:
         profile = entry.require()
-        if not isinstance(profile, DetectorProfile):
-            raise Problem(f"{model}: no detector, its task is {profile.__struct_config__.tag}")
+        if not isinstance(profile, kind):
+            wanted, found = kind.__struct_config__.tag, profile.__struct_config__.tag
+            raise Problem(f"{model}: a model for the task {found!r}, expected one for {wanted!r}")
         return entry.name, entry.path.parent / profile.file, profile
     path = Path(model).expanduser()
     if path.suffix.lower() != ".onnx":
@@ -114,33 +126,42 @@ def read_model(path: Path, name: str, image_size: int | None) -> ModelFile:
 
     `image_size` chooses the input of a model that takes any; one of fixed size may only repeat it.
     """
+    file, properties = read_onnx(path, name, "detect", image_size)
+    try:
+        family = open_family(properties, file.input_size)
+        classes = family.classes(output_shapes(path, file.input_size))
+    except HeadProblem as problem:
+        raise Problem(f"{path}: {problem}") from None
+    check_names(file.metadata, classes, path)
+    return ModelFile(**vars(file), family=family, classes=classes)
+
+
+def read_onnx(
+    path: Path, name: str, task: str, image_size: int | None, smallest: int = _SIDES[0]
+) -> tuple[OnnxFile, dict[str, str]]:
+    """What is common to models of any task, and the raw metadata; raises Problem.
+
+    `smallest`: px a side of the smallest input that makes sense.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise Problem(f"{path}: cannot be read ({error.strerror})") from None
-    graph_of = load_graph(data, path)
-    properties = {each.key: each.value for each in graph_of.metadata_props}
+    model = load_graph(data, path)
+    properties = {each.key: each.value for each in model.metadata_props}
     metadata = read_metadata(properties, path)
-    if metadata.task != "detect":
-        raise Problem(f"{path}: a model for the task {metadata.task!r}, expected a detector")
-    input_size = _input_size(graph_of.graph, metadata, image_size, path)
-    try:
-        family = open_family(properties, input_size)
-        classes = family.classes(_probe(path, input_size))
-    except HeadProblem as problem:
-        raise Problem(f"{path}: {problem}") from None
-    _check_names(metadata, classes, path)
-    return ModelFile(
+    if metadata.task != task:
+        raise Problem(f"{path}: a model for the task {metadata.task!r}, expected {task!r}")
+    file = OnnxFile(
         path=path,
         name=name,
         sha256=hashlib.sha256(data).hexdigest(),
         size_bytes=len(data),
-        held=held_precision(graph_of.graph),
-        input_size=input_size,
+        held=held_precision(model.graph),
+        input_size=_input_size(model.graph, metadata, image_size, smallest, path),
         metadata=metadata,
-        family=family,
-        classes=classes,
     )
+    return file, properties
 
 
 def load_graph(data: bytes, path: Path) -> Any:
@@ -195,7 +216,7 @@ def precision_named(stem: str) -> Precision | None:
 
 
 def _input_size(
-    graph: Any, metadata: ExportMetadata, image_size: int | None, path: Path
+    graph: Any, metadata: ExportMetadata, image_size: int | None, smallest: int, path: Path
 ) -> tuple[int, int]:
     held = {tensor.name for tensor in graph.initializer}
     inputs = [each for each in graph.input if each.name not in held]
@@ -213,10 +234,9 @@ def _input_size(
         size = _fixed_size((dims[2], dims[3]), image_size, path)
     else:
         size = _chosen_size(metadata, image_size, path)
-    if not all(side in _SIDES for side in size):
+    if not all(smallest <= side <= _SIDES[-1] for side in size):
         raise Problem(
-            f"{path}: image size {size[0]}x{size[1]}: "
-            f"expected {_SIDES[0]} to {_SIDES[-1]} px a side"
+            f"{path}: image size {size[0]}x{size[1]}: expected {smallest} to {_SIDES[-1]} px a side"
         )
     return size
 
@@ -238,7 +258,7 @@ def _chosen_size(metadata: ExportMetadata, image_size: int | None, path: Path) -
     return size
 
 
-def _probe(path: Path, input_size: tuple[int, int]) -> list[tuple[int, ...]]:
+def output_shapes(path: Path, input_size: tuple[int, int]) -> list[tuple[int, ...]]:
     """The shapes of what the model gives for one blank image."""
     session = open_session(path, session_options(threads=1))
     source = session.get_inputs()[0]
@@ -250,7 +270,8 @@ def _probe(path: Path, input_size: tuple[int, int]) -> list[tuple[int, ...]]:
     return [tuple(output.shape) for output in outputs]
 
 
-def _check_names(metadata: ExportMetadata, classes: int | None, path: Path) -> None:
+def check_names(metadata: ExportMetadata, classes: int | None, path: Path) -> None:
+    """Raise Problem where the file names more or fewer classes than it tells apart."""
     names = metadata.class_names
     if names is not None and classes is not None and len(names) != classes:
         raise Problem(f"{path}: names {len(names)} classes, but its head has {classes}")

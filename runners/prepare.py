@@ -11,7 +11,7 @@ from pathlib import Path
 
 import cv2
 
-from edgelab.catalogue import Catalogue
+from edgelab.catalogue import Catalogue, DetectorProfile
 from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.records import DatasetFacts
@@ -52,7 +52,7 @@ def prepare(step: RunningStep, home: Home) -> None:
     settings = step.settings(DetectSettings)
     catalogue = Catalogue(home)
     step.phase("read the model", unit="")
-    name, path, profile = find_model(settings.model, catalogue)
+    name, path, profile = find_model(settings.model, catalogue, DetectorProfile)
     model = read_model(path, name, settings.image_size)
     if profile is not None and profile.family != model.family.name:
         raise Problem(

@@ -56,20 +56,21 @@ class PreparedModel(msgspec.Struct, frozen=True):
 
 
 class Prepared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`to_counted`: model class index -> counted class index, None where it is not counted.
+    """`to_counted`: model class index -> counted class index, None where it is not counted. `iou`:
+    of a detector. An image for classification holds one object, its class.
 
     A precision of the run is either in `models` or, with the reason, in `problems`.
     """
 
     version: Annotated[int, Meta(ge=PREPARED_VERSION, le=PREPARED_VERSION)]
     input_size: tuple[Positive, Positive]  # height, width, px
-    iou: Share
     model_classes: tuple[str, ...]
     to_counted: tuple[NotNegative | None, ...]
     models: dict[Precision, PreparedModel]
     problems: dict[Precision, str]
     images: tuple[PreparedImage, ...]
     dataset_sha256: str = ""
+    iou: Share | None = None
 
     def model(self, precision: Precision) -> PreparedModel:
         """The model of that precision; raises the Problem that prevented it."""

@@ -1,4 +1,4 @@
-"""How images come to the detector: the scenarios of MLPerf Inference that this lab knows.
+"""How images come to the model: the scenarios of MLPerf Inference that this lab knows.
 
 Single-stream readies an image when the one before it is done: latency, nothing overlaps. Offline
 readies images ahead of inference, in threads: throughput.
@@ -14,13 +14,11 @@ from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from runners.detector import Detector
-from runners.family import Preprocessor
-from runners.images import ImageProblem, read_image
+from runners.images import ImageProblem, Pixels, read_image
 from runners.letterbox import Fit
 from runners.prepared import PreparedImage
 
@@ -29,6 +27,27 @@ READY_AHEAD = 4
 
 READERS = 2
 """Threads that ready images in the offline scenario."""
+
+
+class Preprocessor(Protocol):
+    """Turns an image into an input tensor, which is valid until the next call."""
+
+    def __call__(self, image: Pixels) -> tuple[NDArray[Any], Fit | None]:
+        """The tensor, (1, 3, height, width), and how the image lies in it, where that matters."""
+        ...
+
+
+class Readies(Protocol):
+    """A model, as far as it readies its own images."""
+
+    @property
+    def preprocess(self) -> Preprocessor:
+        """For the thread that infers."""
+        ...
+
+    def make_preprocessor(self) -> Preprocessor:
+        """One more, for a thread of its own."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -52,13 +71,13 @@ class Ready:
     problem: str = ""
 
 
-def single_stream(queries: Iterable[Query], detector: Detector) -> Generator[Ready]:
+def single_stream(queries: Iterable[Query], model: Readies) -> Generator[Ready]:
     """Ready each image when it is asked for."""
     for query in queries:
-        yield make_ready(query, detector.preprocess)
+        yield make_ready(query, model.preprocess)
 
 
-def offline(queries: Iterable[Query], detector: Detector) -> Generator[Ready]:
+def offline(queries: Iterable[Query], model: Readies) -> Generator[Ready]:
     """Ready up to `READY_AHEAD` images before they are asked for; they come in order.
 
     An image's tensor is valid until the next one is asked for.
@@ -76,7 +95,7 @@ def offline(queries: Iterable[Query], detector: Detector) -> Generator[Ready]:
 
     with ThreadPoolExecutor(READERS, "reader") as readers:
         for _ in range(READY_AHEAD):
-            idle.put(detector.make_preprocessor())
+            idle.put(model.make_preprocessor())
         try:
             submit(READY_AHEAD)
             while waiting:

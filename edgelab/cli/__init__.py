@@ -20,7 +20,7 @@ from edgelab.words import plain
 
 WRONG_USE = 2
 
-TASKS = ("quick", "detect", "ask", "train", "finetune")
+TASKS = ("quick", "detect", "classify", "ask", "train", "finetune")
 """What `edgelab run` can start: a module of `edgelab.cli.tasks` each."""
 
 _LONGEST_PROBLEM = 1000

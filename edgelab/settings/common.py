@@ -11,6 +11,8 @@ Text = Annotated[str, Meta(min_length=1, max_length=4096)]
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+HeldOut = Annotated[float, Meta(gt=0.0, lt=0.5)]
+"""The share of labelled data that is held out as one split."""
 Threshold = Annotated[float, Meta(gt=0.0, lt=1.0)]
 
 Language = Literal["en", "pt"]

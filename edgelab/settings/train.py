@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from edgelab.settings.base import TaskSettings
-from edgelab.settings.common import NotNegative, Positive, Share, Text
+from edgelab.settings.common import HeldOut, NotNegative, Positive, Share, Text
 
 Above0 = Annotated[float, Meta(gt=0.0)]
 AtLeast0 = Annotated[float, Meta(ge=0.0)]
@@ -44,8 +44,8 @@ class TrainSettings(TaskSettings, frozen=True, kw_only=True, tag="train"):
     """
 
     images: Text | None = None
-    val_share: Annotated[float, Meta(gt=0.0, lt=0.5)] = 0.15
-    test_share: Annotated[float, Meta(gt=0.0, lt=0.5)] = 0.15
+    val_share: HeldOut = 0.15
+    test_share: HeldOut = 0.15
     limit: Positive | None = None
     image_size: Annotated[int, Meta(ge=8, le=1024)] = 224
     patch_size: Annotated[int, Meta(ge=2, le=64)] = 16

@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-import cv2
 import msgspec
 from msgspec import Meta
 
@@ -28,7 +27,7 @@ from runners.datasets.chart_facts import ChartType, Question
 from runners.datasets.dataset import Dataset, sample_inside
 from runners.datasets.whole_split import ensure_whole
 from runners.extras import needs
-from runners.images import Pixels
+from runners.images import write_png
 
 GENERATOR_VERSION = 1
 """Part of the cache key: raise it whenever the same parameters give other images."""
@@ -145,7 +144,7 @@ def _write_split(
         seed = (drawing.seed, SPLITS.index(split), index)
         pixels, asked = draw_chart(drawing.types[label], drawing.image_size, seed)
         name = f"{index:06d}.png"
-        _write_png(folder / "images" / name, pixels)
+        write_png(folder / "images" / name, pixels)
         images.append(ChartImage(name, label, asked))
         if on_image is not None:
             on_image(index + 1, total)
@@ -157,14 +156,6 @@ def _write_split(
         images=tuple(images),
     )
     (folder / "charts.json").write_bytes(msgspec.json.encode(file))
-
-
-def _write_png(path: Path, image: Pixels) -> None:
-    """As cv2.imwrite, which tells nobody why it failed."""
-    encoded, png = cv2.imencode(".png", image)
-    if not encoded:
-        raise OSError(f"{path}: cannot be encoded as PNG")
-    path.write_bytes(png.tobytes())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

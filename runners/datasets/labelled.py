@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from edgelab.problem import Problem
 from runners.images import Pixels
@@ -23,12 +24,13 @@ FEWEST = 3
 @dataclass(frozen=True)
 class Picture:
     """One labelled image. `read` gives its pixels or raises ImageProblem; `content` tells equal
-    images by equal bytes, None where that cannot be read."""
+    images by equal bytes, None where that cannot be read. `path`: where it is a file of its own."""
 
     name: str
     label: int
     read: Callable[[], Pixels] = field(repr=False)
     content: Callable[[], bytes | None] = field(repr=False)
+    path: Path | None = None
 
     def digest(self) -> str:
         """SHA-256 of the content; of the name where the content cannot be read."""
@@ -75,6 +77,14 @@ class Splits:
         return digest.hexdigest()
 
 
+def content_hash(classes: Sequence[str], pictures: Iterable[Picture]) -> str:
+    """SHA-256 over classes and, picture by picture, label and content."""
+    digest = hashlib.sha256(repr(tuple(classes)).encode())
+    for each in pictures:
+        digest.update(f"{each.label}\0{each.digest()}\n".encode())
+    return digest.hexdigest()
+
+
 def make_splits(
     data: Labelled, val_share: float, test_share: float, seed: int, limit: int | None = None
 ) -> Splits:
@@ -90,7 +100,7 @@ def make_splits(
     else:
         parts = _given(data, val_share, seed)
         warnings += leaks(parts)
-    train, val, test = (tuple(_limited(parts[split], limit)) for split in SPLITS)
+    train, val, test = (tuple(limited(parts[split], limit)) for split in SPLITS)
     splits = Splits(data.name, data.classes, train, val, test, tuple(warnings))
     _check_split(splits)
     return splits
@@ -179,7 +189,7 @@ def _cut(
     return parts
 
 
-def _limited(pictures: Sequence[Picture], limit: int | None) -> list[Picture]:
+def limited(pictures: Sequence[Picture], limit: int | None) -> list[Picture]:
     """The first `limit`, the classes taking turns, so that a limit leaves none out."""
     if limit is None or len(pictures) <= limit:
         return list(pictures)

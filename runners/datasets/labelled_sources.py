@@ -98,7 +98,7 @@ def _pictures_of(folder: Path, classes: tuple[str, ...]) -> tuple[Picture, ...]:
 
 def picture_at(path: Path, name: str, label: int) -> Picture:
     """The labelled image file at `path`."""
-    return Picture(name, label, partial(read_image, path), partial(_bytes_of, path))
+    return Picture(name, label, partial(read_image, path), partial(_bytes_of, path), path)
 
 
 def _bytes_of(path: Path) -> bytes | None:

@@ -30,6 +30,7 @@ from edgelab.problem import Problem
 from edgelab.schema import read_toml
 from runners.datasets.scene import DrawnObject, Image, Scene, draw
 from runners.datasets.whole_split import ensure_whole
+from runners.images import write_png
 
 GENERATOR_VERSION = 1
 """Part of the cache key: raise it whenever the same parameters give other images."""
@@ -151,7 +152,7 @@ def _write_split(
     for index in range(total):
         image, objects = draw_image(profile, split, index)
         name = f"{index:06d}.png"
-        _write_png(folder / "images" / name, image)
+        write_png(folder / "images" / name, image)
         images.append(CocoImage(index, name, size, size))
         annotations.extend(
             _annotation(drawn, number, image_id=index)
@@ -171,14 +172,6 @@ def _write_split(
         categories=[CocoCategory(i, name) for i, name in enumerate(profile.scene.classes, start=1)],
     )
     (folder / "annotations.json").write_bytes(msgspec.json.encode(coco))
-
-
-def _write_png(path: Path, image: Image) -> None:
-    """As cv2.imwrite, which tells nobody why it failed."""
-    encoded, png = cv2.imencode(".png", image)
-    if not encoded:
-        raise OSError(f"{path}: cannot be encoded as PNG")
-    path.write_bytes(png.tobytes())
 
 
 def _annotation(drawn: DrawnObject, number: int, image_id: int) -> CocoAnnotation:

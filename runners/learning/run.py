@@ -179,6 +179,9 @@ def _publish(step: RunningStep, home: Home, settings: TrainSettings, best: Class
         'task = "classify"\n'
         'file = "model.onnx"\n'
         f"dataset = {json.dumps(settings.dataset)}\n"
+        f"val_share = {settings.val_share}\n"
+        f"test_share = {settings.test_share}\n"
+        f"split_seed = {settings.seed}\n"
         f'note = "run {step.spec.id}"\n'
     )
     # The profile comes last: a folder without one is no model yet.

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgelab.catalogue import Catalogue
+from edgelab.catalogue import Catalogue, DetectorProfile
 from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.settings.common import Precision
@@ -188,10 +188,14 @@ def test_models_by_name_or_path(home: Home) -> None:
         'schema_version = 1\ntitle = "Mine"\ntask = "detect"\nfamily = "yolo"\nfile = "m.onnx"\n'
         "iou = 0.4\n"
     )
-    name, path, profile = find_model("mine", Catalogue(home))
+    name, path, profile = find_model("mine", Catalogue(home), DetectorProfile)
     assert (name, path) == ("mine", folder / "m.onnx")
     assert profile is not None
     assert profile.iou == 0.4
-    assert find_model("/some/net.onnx", Catalogue(home)) == ("net", Path("/some/net.onnx"), None)
+    assert find_model("/some/net.onnx", Catalogue(home), DetectorProfile) == (
+        "net",
+        Path("/some/net.onnx"),
+        None,
+    )
     with pytest.raises(Problem, match=r"net.pt: neither a model of the catalogue nor an .onnx"):
-        find_model("/some/net.pt", Catalogue(home))
+        find_model("/some/net.pt", Catalogue(home), DetectorProfile)

@@ -57,8 +57,12 @@ def measuring_options(command: argparse.ArgumentParser) -> None:
 
 def measured(options: argparse.Namespace, catalogue: Catalogue) -> dict[str, object]:
     """The settings that `dataset_options` and `measuring_options` give, by name."""
+    return {**named_dataset(options, catalogue), **how_measured(options)}
+
+
+def how_measured(options: argparse.Namespace) -> dict[str, object]:
+    """The settings that `measuring_options` gives, by name."""
     return {
-        **named_dataset(options, catalogue),
         "threads": options.threads if options.threads is not None else usable_cores(),
         "scenario": options.scenario,
         "warmup": options.warmup,

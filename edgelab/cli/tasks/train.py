@@ -36,11 +36,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--model", required=True, metavar="M",
         help="efficientnetv2-s, vit-tiny, vit-tiny-3, hybrid, or timm:<name>",
     )  # fmt: skip
-    command.add_argument(
-        "--dataset", required=True, metavar="D",
-        help="a name, digits, a folder with a folder a class, a .csv, a COCO .json, IDX, parquet",
-    )  # fmt: skip
-    command.add_argument("--images", metavar="DIR", help="the image folder of a COCO .json")
+    labelled_options(command)
     for option, metavar, kind, text in _NUMBERS:
         command.add_argument(option, type=kind, metavar=metavar, help=text)
     command.add_argument("--device", choices=["auto", "cpu", "cuda"])
@@ -54,18 +50,34 @@ def add_options(command: argparse.ArgumentParser) -> None:
         command.add_argument(option, type=float, metavar="X", help="augmentation")
 
 
-def settings(options: argparse.Namespace, catalogue: Catalogue) -> tuple[TrainSettings, str]:
-    """The settings and the title of the run; raises Problem naming the option."""
+def labelled_options(command: argparse.ArgumentParser) -> None:
+    """Which labelled images a run is over."""
+    command.add_argument(
+        "--dataset", required=True, metavar="D",
+        help="a name, digits, a folder with a folder a class, a .csv, a COCO .json, IDX, parquet",
+    )  # fmt: skip
+    command.add_argument("--images", metavar="DIR", help="the image folder of a COCO .json")
+
+
+def named_labelled(options: argparse.Namespace, catalogue: Catalogue) -> dict[str, object]:
+    """The settings that `labelled_options` gives, by name."""
     known = [entry.name for entry in catalogue.datasets()]
     given = options.dataset
     local = given not in known and Path(given).expanduser().exists()
+    return {
+        "dataset": str(Path(given).expanduser().absolute()) if local else given,
+        "images": str(Path(options.images).absolute()) if options.images else None,
+    }
+
+
+def settings(options: argparse.Namespace, catalogue: Catalogue) -> tuple[TrainSettings, str]:
+    """The settings and the title of the run; raises Problem naming the option."""
     names = [option.removeprefix("--").replace("-", "_") for option, *_ in _NUMBERS]
     changes = {name: getattr(options, name) for name in _AUGMENTATION}
     raw = {
         "task": "train",
         "model": options.model,
-        "dataset": str(Path(given).expanduser().absolute()) if local else given,
-        "images": str(Path(options.images).absolute()) if options.images else None,
+        **named_labelled(options, catalogue),
         **{name: getattr(options, name) for name in names if getattr(options, name) is not None},
         "threads": options.threads if options.threads is not None else usable_cores(),
         "augmentation": {name: value for name, value in changes.items() if value is not None},
