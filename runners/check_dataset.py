@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import msgspec
 
-from edgelab.catalogue import Catalogue
+from edgelab.catalogue import Catalogue, DetectorProfile
 from edgelab.dataset_report import DatasetReport
 from edgelab.durable import replace_file
 from edgelab.home import Home
@@ -96,7 +96,7 @@ class _Drawing:
 
 
 def _model(name: str, catalogue: Catalogue) -> ModelFile:
-    found, path, _ = find_model(name, catalogue)
+    found, path, _ = find_model(name, catalogue, DetectorProfile)
     return read_model(path, found, None)
 
 
