@@ -45,7 +45,7 @@ def main() -> None:
 def begin(step: RunningStep, settings: ConvertSettings, home: Home, folder: ModelFolder) -> None:
     """Put the FP32 file into the folder."""
     step.phase("read the model", unit="")
-    name, path, profile = find_model(settings.model, Catalogue(home))
+    name, path, profile = find_model(settings.model, Catalogue(home), DetectorProfile)
     model = read_model(path, name, settings.image_size)
     if model.contradiction is not None:
         step.warning(model.contradiction)
