@@ -14,7 +14,9 @@ from pathlib import Path
 from benchmarks import machine
 from benchmarks.figures import NOISY, Section, budget_table
 
-NAMES = ("start_up", "console", "long_run", "pipeline", "store", "telemetry")
+NAMES = (
+    "start_up", "console", "long_run", "pipeline", "precisions", "study", "store", "telemetry",
+)  # fmt: skip
 _DEVELOPERS_SETTINGS = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONDEVMODE")
 """Variables that nobody has on a board, and that slow each start down."""
 

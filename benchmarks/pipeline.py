@@ -45,7 +45,7 @@ _BARE, _RUNNER, _ULTRALYTICS = "bare `session.run`", "the runner", "ultralytics 
 
 @dataclass(frozen=True)
 class Pass:
-    """One process over all images: ms an image, bytes. `infer_cpu_ms` is a median.
+    """One process over all images: ms an image, bytes. `infer_cpu_ms`, `infer_ms`: medians.
 
     `stages`: mean ms of decode, preprocess, infer, postprocess, and of the rest of the window.
     """
@@ -54,6 +54,7 @@ class Pass:
     cpu_ms: float
     peak_memory: int
     infer_cpu_ms: float | None = None
+    infer_ms: float | None = None
     stages: tuple[float, ...] = ()
     found: int | None = None
 
@@ -161,11 +162,7 @@ class Comparison:
         return Pass(answer["wall_ms"], answer["cpu_ms"], answer["peak_memory"], infer)
 
     def _runner(self) -> Pass:
-        folder = RunFolder(self.home.runs / secrets.token_hex(4))
-        shutil.copytree(self.folder.path, folder.path)
-        folder.write_spec(replace(self.folder.read_spec(), id=folder.id))
-        answer = run_program("runner_pass", folder.path, "fp32", home=self.home.root)
-        return _of_journals(folder, answer)
+        return runner_pass(self.home, self.folder, Precision.FP32)
 
     def _ultralytics(self) -> Pass:
         answer = run_program(
@@ -246,6 +243,15 @@ def prepare_run(home: Home, settings: DetectSettings) -> RunFolder:
     return folder
 
 
+def runner_pass(home: Home, prepared: RunFolder, precision: Precision) -> Pass:
+    """One pass of the shipped runner, in a copy of a folder that is ready for it."""
+    folder = RunFolder(home.runs / secrets.token_hex(4))
+    shutil.copytree(prepared.path, folder.path)
+    folder.write_spec(replace(prepared.read_spec(), id=folder.id))
+    answer = run_program("runner_pass", folder.path, precision.value, home=home.root)
+    return _of_journals(folder, answer)
+
+
 def write_tensors(prepared: Prepared, folder: Path) -> None:
     """The input tensors of all images, as the runner makes them."""
     folder.mkdir()
@@ -272,6 +278,7 @@ def _of_journals(folder: RunFolder, answer: dict[str, Any]) -> Pass:
         cpu_ms=answer["cpu_ms"] / len(items),
         peak_memory=ended.peak_memory_bytes,
         infer_cpu_ms=statistics.median(answer["infer_cpu_ms"]),
+        infer_ms=statistics.median(each.infer for each in times),
         stages=(*stages, wall_ms - sum(stages)),
         found=sum(len(item.detections) for item in items),
     )

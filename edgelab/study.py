@@ -96,7 +96,7 @@ class StudyProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return msgspec.structs.replace(self, settings=settings, axes=axes, cases=cases)
 
 
-WITHIN_A_RUN = frozenset({"precisions", "thresholds"})
+WITHIN_A_RUN = frozenset({"classes", "precisions", "thresholds"})
 """Lists that are no axes: a run takes them whole."""
 
 

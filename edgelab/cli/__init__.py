@@ -159,7 +159,14 @@ def _add_study(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     study.add_argument("--model", action="append", metavar="M", help="instead of its own; again")
     study.add_argument("--dataset", action="append", metavar="D", help="instead of its own; again")
     study.add_argument("--images", metavar="DIR", help="the image folder of a COCO .json")
+    study.add_argument("--classes", metavar="A,B", help="count these classes only")
+    study.add_argument(
+        "--per-class", type=positive_int, metavar="N", help="up to N images a class, that hold it"
+    )
     study.add_argument("--precision", action="append", metavar="P", help="instead of its own")
+    study.add_argument(
+        "--threshold", action="append", type=positive_float, metavar="T", help="instead of its own"
+    )
     study.add_argument("--threads", action="append", type=positive_int, metavar="N")
     study.add_argument("--repetitions", type=positive_int, metavar="N", help="times over the data")
     study.add_argument("--limit", type=positive_int, metavar="N", help="N images only")

@@ -11,7 +11,7 @@ import msgspec
 from edgelab import words
 from edgelab.catalogue import Catalogue
 from edgelab.cli.follow import follow, print_rows
-from edgelab.cli.naming import checkpoint_named, named_or_path
+from edgelab.cli.naming import checkpoint_named, class_names, named_or_path
 from edgelab.cli.output import print_json, print_table, say
 from edgelab.export import results_csv, write_csv
 from edgelab.home import Home
@@ -90,7 +90,10 @@ def _changed(
         "dataset": options.dataset
         and [named_or_path(d, datasets, "dataset") for d in options.dataset],
         "images": str(Path(options.images).absolute()) if options.images else None,
+        "classes": class_names(options.classes),
+        "per_class": options.per_class,
         "precisions" if profile.takes("precisions") else "precision": options.precision,
+        "thresholds": options.threshold,
         "threads": options.threads,
         "repetitions": options.repetitions,
         "limit": options.limit,

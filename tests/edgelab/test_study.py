@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgelab.catalogue import Catalogue
+from edgelab.cli import parser
+from edgelab.cli import study as study_command
 from edgelab.home import Home
 from edgelab.lab import Lab
 from edgelab.outcome import close_run
@@ -16,6 +18,7 @@ from edgelab.record import RECORD_VERSION, RunRecord
 from edgelab.records import Outcome
 from edgelab.schema import read_toml
 from edgelab.settings.common import Precision
+from edgelab.settings.detect import DetectSettings
 from edgelab.settings.finetune import FinetuneSettings
 from edgelab.spec import SPEC_VERSION, RunSpec
 from edgelab.studies import Studies
@@ -225,3 +228,20 @@ def test_runs_without_passes_are_forecast_by_those_that_ended() -> None:
     later = progress((Outcome.FINISHED, 100.0), (Outcome.RUNNING, 30.0), waits)
     assert later.time_left_s == 70 + 100
     assert (later.done, study.cells, later.over) == (1, 3, False)
+
+
+def test_the_command_line_changes_the_matrix(home: Home, studies: Studies) -> None:
+    options = parser().parse_args(
+        ["study", "counting-cv", "--dataset", "shapes", "--model", "yolov8n-shapes",
+         "--precision", "fp32", "--threshold", "0.4", "--threshold", "0.6",
+         "--classes", "circle, star", "--per-class", "5", "--threads", "1", "--threads", "2",
+         "--detach", "--json"]
+    )  # fmt: skip
+    assert study_command.run(options) == 0
+    (study,) = studies.all()
+    assert [run.settings.threads for run in study.runs] == [1, 2]
+    for settings in study.plan:
+        assert isinstance(settings, DetectSettings)
+        assert (settings.model, settings.dataset) == ("yolov8n-shapes", "shapes")
+        assert (settings.precisions, settings.thresholds) == ((Precision.FP32,), (0.4, 0.6))
+        assert (settings.classes, settings.per_class) == (("circle", "star"), 5)
