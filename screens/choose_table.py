@@ -1,4 +1,4 @@
-"""With what to compare: a published table, or another run."""
+"""With what to compare: a published table, a study, or another run."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from textual.screen import ModalScreen
 
 from edgelab import words as plain_words
 from edgelab.catalogue import Catalogue, Entry
-from edgelab.compared import has_result, table_named
+from edgelab.compared import STUDY_PREFIX, has_result, table_named
 from edgelab.problem import Problem
 from edgelab.record import RunRecord
 from edgelab.reference import Reference
 from edgelab.references import PREFIX
 from edgelab.result_table import ResultTable
+from edgelab.studies import Studies
+from edgelab.study import Study
 from screens.background import in_background
 from screens.base import ConsoleScreen
 from screens.dialogs import words
@@ -45,26 +47,32 @@ COLUMNS: tuple[Column[TableChoice], ...] = (
 )
 
 
-def choices(references: Iterable[Entry[Reference]], runs: Iterable[RunRecord]) -> list[TableChoice]:
-    """The published tables, then the runs, newest first."""
+def choices(
+    references: Iterable[Entry[Reference]], studies: Iterable[Study], runs: Iterable[RunRecord]
+) -> list[TableChoice]:
+    """The published tables, the studies that were begun, then the runs, newest first."""
     published = [
         TableChoice(f"{PREFIX}{e.name}", e.profile.title if e.profile else "", e.problem)
         for e in references
     ]
     own = [TableChoice(f"#{run.spec.number}", run.spec.title) for run in runs if has_result(run)]
-    return [*published, *own]
+    begun = [TableChoice(f"{STUDY_PREFIX}{study.id}", study.title) for study in studies]
+    return [*published, *begun, *own]
 
 
 class ChooseTable(ModalScreen[str]):
-    """A list; closes with the name of the table that was chosen."""
+    """A list, the cursor on `first`; closes with the name of the table that was chosen."""
 
     CSS_PATH = "compare.tcss"
     BINDINGS: ClassVar = [Binding("escape,q", "leave", "leave")]
 
-    def __init__(self, face: Face, offered: Iterable[TableChoice]) -> None:
+    def __init__(
+        self, face: Face, offered: Iterable[TableChoice], first: str | None = None
+    ) -> None:
         super().__init__()
         self._face = face
         self._offered = list(offered)
+        self._first = first
 
     def compose(self) -> ComposeResult:
         """A list."""
@@ -77,6 +85,7 @@ class ChooseTable(ModalScreen[str]):
         """Fill it."""
         table: Table[TableChoice] = self.query_one(Table)
         table.show(self._offered)
+        table.select(self._first)
         table.focus()
 
     @on(Table.Chosen)
@@ -90,8 +99,10 @@ class ChooseTable(ModalScreen[str]):
         self.dismiss(None)
 
 
-def ask_for_table(screen: ConsoleScreen, then: Callable[[ResultTable], None]) -> None:
-    """Let a table be chosen; `then` gets it when it was read."""
+def ask_for_table(
+    screen: ConsoleScreen, then: Callable[[ResultTable], None], published: str | None = None
+) -> None:
+    """Let a table be chosen, `published` above all; `then` gets it when it was read."""
     console = screen.console
 
     async def read(name: str) -> None:
@@ -107,6 +118,6 @@ def ask_for_table(screen: ConsoleScreen, then: Callable[[ResultTable], None]) ->
             screen.run_worker(read(name), group="versus", exclusive=True)
 
     references = Catalogue(console.lab.home).references()
-    screen.app.push_screen(
-        ChooseTable(screen.face, choices(references, console.snapshot.over)), take
-    )
+    offered = choices(references, Studies(console.lab).all(), console.snapshot.over)
+    first = None if published is None else f"{PREFIX}{published}"
+    screen.app.push_screen(ChooseTable(screen.face, offered, first), take)

@@ -5,6 +5,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from edgelab.catalogue import Catalogue
 from edgelab.home import Home
@@ -84,7 +85,7 @@ def row_text(screen: StudyScreen, place: int) -> str:
 async def test_c_lays_the_study_beside_a_published_table(
     open_console: Opener, record: Recorder, studies: Studies
 ) -> None:
-    study = studies.begin("mine", PROFILE)
+    study = studies.begin("mine", replace(PROFILE, reference="counting-cv"))
     carry_on(record, studies, study, 0).complete()
     console = open_console()
     async with console.run_test(size=WIDE) as pilot:
@@ -96,6 +97,7 @@ async def test_c_lays_the_study_beside_a_published_table(
         assert isinstance(console.screen, CompareScreen)
         left = console.screen.comparison.left
         assert left.title == f"study {study.id}: Counting shapes"
+        assert console.screen.comparison.right.title == "reference:counting-cv"
         assert len(left.rows) >= 6
 
 
@@ -171,7 +173,7 @@ def test_matrix(
     studies: Studies,
     size: tuple[int, int],
 ) -> None:
-    study = studies.begin("mine", PROFILE)
+    study = studies.begin("mine", replace(PROFILE, reference="counting-cv"))
     carry_on(record, studies, study, 0).complete()
     run = carry_on(record, studies, study, 1).begin()
     run.start_pass(Precision.FP32).measure(Precision.FP32, 0, 61)
