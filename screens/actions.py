@@ -118,7 +118,7 @@ ACTIONS: tuple[Action, ...] = (
         Place.RUN,
         ("1", "tab('live')", "live", "Show the live panels (small terminals)"),
         ("2", "tab('charts')", "charts", "Show latency over time and its histogram"),
-        ("3", "tab('items')", "items", "Show the images, worst first"),
+        ("3", "tab('items')", "items", "Show the images, worst first; of a training its scores"),
         ("4", "tab('facts')", "facts", "Show settings, environment, hashes, executed precision"),
         ("5", "tab('log')", "log", "Show the last lines that the runner printed"),
         footer=False,

@@ -18,11 +18,13 @@ from edgelab.problem import Problem
 from edgelab.reader import LiveRun, Replay
 from edgelab.record import RunRecord
 from edgelab.records import Item
+from edgelab.scored import scored_rows
 from screens.actions import Place, bindings
 from screens.face import Face
 from screens.facts import FACT_COLUMNS, LOG_COLUMNS, Fact, facts_of, log_of
 from screens.ink import count
 from screens.items import ITEM_COLUMNS, item_identity, worst_first
+from screens.scores import score_columns, score_identity
 from screens.table_screen import TableScreen
 from screens.watch import Snapshot
 from screens.widgets.charts import HistogramPane, ReplayBar, TimelinePane
@@ -39,6 +41,7 @@ TABS = (
     ("facts", "facts"),
     ("log", "log"),
 )
+LEARNING_TABS = tuple((tab, "scores" if tab == "items" else name) for tab, name in TABS)
 SLOWEST, FASTEST = 0.5, 16.0
 _SEEK_SHARE = 0.02
 
@@ -71,6 +74,7 @@ class RunScreen(TableScreen):
         self.source: LiveRun | Replay | None = None
         self._monotonic = monotonic
         self._threshold = len(run.spec.settings.cuts) // 2
+        self._measures = bool(run.spec.settings.passes)
 
     # Building ------------------------------------------------------------------------------
 
@@ -80,15 +84,12 @@ class RunScreen(TableScreen):
         yield StatusLine(face, f"Run #{spec.number} · {words.plain(spec.title, 60)}")
         yield LivePanels(face)
         yield ReplayBar(face)
-        yield TabLine(face, TABS)
+        yield TabLine(face, TABS if self._measures else LEARNING_TABS)
         with Container(id="charts"):
             yield TimelinePane(face, "timeline")
             yield HistogramPane(face, "histogram")
             yield CurvesPane(face, "curves")
-        yield Table(
-            ITEM_COLUMNS, item_identity, face, "Items", "items",
-            nothing="Images are listed when the run is over.",
-        )  # fmt: skip
+        yield self._items_table()
         yield Table(FACT_COLUMNS, lambda f: f.number, face, "Facts", "facts", headed=False)
         yield Table(
             LOG_COLUMNS, lambda f: f.number, face, "Log", "log", headed=False, pinned=0,
@@ -96,6 +97,18 @@ class RunScreen(TableScreen):
         )  # fmt: skip
         yield FilterLine(face)
         yield KeyLine(face, Place.RUN)
+
+    def _items_table(self) -> Table[Any]:
+        """The images that were measured; of a training, what it attained."""
+        if self._measures:
+            return Table(
+                ITEM_COLUMNS, item_identity, self.face, "Items", "items",
+                nothing="Images are listed when the run is over.",
+            )  # fmt: skip
+        return Table(
+            score_columns(()), score_identity, self.face, "Scores", "items",
+            nothing="Nothing was asked or measured yet.",
+        )  # fmt: skip
 
     def on_mount(self) -> None:
         """Paint, then read."""
@@ -127,6 +140,8 @@ class RunScreen(TableScreen):
         log = self.query_one("#log", Table)
         log.show(event.log)
         log.action_last()
+        if not self._measures:
+            self._show_scores()
         if isinstance(event.source, Replay):
             self.query_one(TimelinePane).show(event.source)
             self._show_items()
@@ -179,7 +194,15 @@ class RunScreen(TableScreen):
 
     # Items -------------------------------------------------------------------------------------
 
+    def _show_scores(self) -> None:
+        rows = list(scored_rows(self.record))
+        table = self.query_one("#items", Table)
+        table.columns = score_columns(rows)
+        table.show(rows)
+
     def _show_items(self) -> None:
+        if not self._measures:
+            return
         assert isinstance(self.source, Replay)
         at = self._threshold
         items = [record for record in self.source.records if isinstance(record, Item)]
@@ -188,6 +211,8 @@ class RunScreen(TableScreen):
         self._name_items()
 
     def _name_items(self) -> None:
+        if not self._measures:
+            return
         table = self.query_one("#items", Table)
         threshold = self.record.spec.settings.cuts[self._threshold]
         order = table.order_words or "worst first"

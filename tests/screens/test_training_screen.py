@@ -10,6 +10,7 @@ import pytest
 from edgelab.home import Home
 from screens.app import Console
 from screens.run import RunScreen
+from screens.widgets.lines import TabLine
 from screens.widgets.live import LivePanels
 from screens.widgets.run_pane import RunPane
 from screens.widgets.table import Table
@@ -68,6 +69,20 @@ async def test_facts_tell_epochs_balance_and_classes(open_console: Opener, home:
         assert "accuracy 0.800" in facts["epoch 2"]
         assert facts["train split"].startswith("80 images")
         assert "taken for bar 3x" in facts["best =line"]
+
+
+async def test_scores_are_a_table_of_their_own(open_console: Opener, home: Home) -> None:
+    write_training(home)
+    console = open_console()
+    async with console.run_test(size=(120, 40)) as pilot:
+        screen = await opened(console, pilot)
+        await pilot.press("3")
+        await settle(pilot)
+        table = screen.query_one("#items", Table)
+        assert table.display
+        assert [column.title for column in table.columns][:3] == ["by", "asked", "accuracy"]
+        assert "0.800 (0.700-0.900)" in [each.text(table.rows[0]) for each in table.columns]
+        assert "scores" in screen.query_one(TabLine).text
 
 
 async def test_export_writes_the_curves(open_console: Opener, home: Home) -> None:

@@ -67,6 +67,22 @@ second = "{labels}?"
 """
 
 
+CHARTS = """
+schema_version = 1
+kind = "generated"
+title = "a few charts"
+generator = "charts"
+[drawing]
+seed = 1
+image_size = 64
+types = ["bar", "pie"]
+[images]
+train = 6
+val = 2
+test = 4
+"""
+
+
 def write_classes(folder: Path, each: int = 8) -> Path:
     """A folder a class of noisy images, 20 px: one dark, the other light."""
     random = np.random.default_rng(0)
