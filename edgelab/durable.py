@@ -27,9 +27,11 @@ def replace_file(path: Path, data: bytes, shared: bool = False) -> None:
                 os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             Path(temporary).unlink()
+        if isinstance(error, OSError):
+            error.filename = str(path)  # it is what a person must make room for
         raise
     sync_folder(path.parent)
 

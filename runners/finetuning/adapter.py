@@ -5,7 +5,11 @@ An adapter folder is peft's own: `adapter_config.json` and `adapter_model.safete
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,9 +59,21 @@ def save_adapter(model: PeftModel, folder: Path) -> None:
     """Write the adapter's files, each whole or not at all; raises OSError and keeps the old one."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".saving.", dir=folder) as made:
-        model.save_pretrained(made, safe_serialization=True)
+        with full_disk_named(folder):
+            model.save_pretrained(made, safe_serialization=True)
         for name in (CONFIG, WEIGHTS):
             replace_file(folder / name, Path(made, name).read_bytes())
+
+
+@contextmanager
+def full_disk_named(folder: Path) -> Iterator[None]:
+    """A full disk as the OSError that it is: safetensors words it its own way."""
+    try:
+        yield
+    except SafetensorError as error:
+        if os.strerror(errno.ENOSPC) in str(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from None
+        raise
 
 
 def load_adapter(model: Any, folder: Path, *, trainable: bool = False) -> PeftModel:

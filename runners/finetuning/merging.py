@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from msgspec.structs import replace
-from safetensors import SafetensorError
 
 from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.settings.finetune import BasePrecision, FinetuneSettings
-from runners.finetuning.adapter import load_adapter, merge
+from runners.finetuning.adapter import full_disk_named, load_adapter, merge
 from runners.finetuning.artifacts import Artifacts
 from runners.finetuning.base_model import load_for
 from runners.finetuning.data import read_data
@@ -65,10 +62,6 @@ def _logits(model: Any, inputs: Any) -> Any:
 
 
 def _save(model: Any, processor: Any, artifacts: Artifacts) -> None:
-    try:
+    with full_disk_named(artifacts.merged):
         model.save_pretrained(artifacts.merged)
-    except SafetensorError as error:  # it words what the system says its own way
-        if os.strerror(errno.ENOSPC) in str(error):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(artifacts.merged)) from None
-        raise
     processor.save_pretrained(artifacts.merged)

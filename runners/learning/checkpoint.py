@@ -70,9 +70,10 @@ class Checkpoints:
             except _DAMAGE as error:
                 problem = problem or f"{folder}: cannot be read ({' '.join(str(error).split())})"
                 continue
-            if state.get("version") != CHECKPOINT_VERSION:
+            version = state.get("version") if isinstance(state, dict) else None
+            if version != CHECKPOINT_VERSION:
                 raise Problem(
-                    f"{folder / _STATE}: version = {state.get('version')}: this edgelab reads "
+                    f"{folder / _STATE}: version = {version}: this edgelab reads "
                     f"{CHECKPOINT_VERSION}"
                 )
             return weights, state

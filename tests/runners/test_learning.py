@@ -27,7 +27,8 @@ from edgelab.records import ItemLine, Record, TrainStep
 from edgelab.run_folder import RunFolder
 from edgelab.settings.train import Augmentation, TrainSettings
 from edgelab.spec import SPEC_VERSION, RunSpec
-from edgelab.steps import TRAIN_STEP
+from edgelab.steps import DISK_FULL_EXIT, TRAIN_STEP
+from runners import train as train_program
 from runners.classifiers.classifier import Classifier
 from runners.classifiers.config import ClassifierConfig
 from runners.classifiers.weights import load_classifier
@@ -40,7 +41,7 @@ from runners.learning.pictures import Pictures
 from runners.learning.run import train
 from runners.learning.scores import calibration_error, classification_scores
 from runners.learning.trainer import Reporter, Trainer
-from runners.step import open_step
+from runners.step import FAILED_EXIT, open_step
 
 CPU = Device(torch.device("cpu"), None)
 
@@ -211,6 +212,22 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
         Checkpoints(tmp_path).load()
 
 
+def test_a_pickle_in_a_checkpoint_runs_nothing(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (tmp_path / "sprung",)
+
+    Lab(tmp_path, epochs=1).trainer().run()
+    state = tmp_path / "step-000000003" / "state.pt"
+    torch.save({"version": 1, "place": Trap()}, state)
+    with pytest.raises(Problem, match=r"step-000000003: cannot be read.*remove it"):
+        Checkpoints(tmp_path).load()
+    assert not (tmp_path / "sprung").exists()
+    torch.save([1, 2], state)
+    with pytest.raises(Problem, match=r"state\.pt: version = None"):
+        Checkpoints(tmp_path).load()
+
+
 def test_training_ends_when_nothing_gets_better(tmp_path: Path) -> None:
     lab = Lab(tmp_path, epochs=50, patience=2, learning_rate=1e-9)
     lab.trainer().run()
@@ -366,6 +383,47 @@ def _is_published(folder: RunFolder, home: Home) -> None:
     assert np.allclose(logits, expected, atol=1e-5)
     names = session.get_modelmeta().custom_metadata_map
     assert (names["task"], names["imgsz"]) == ("classify", "[16, 16]")
+
+
+def test_a_missing_library_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = a_run(Home(tmp_path))
+    monkeypatch.setitem(sys.modules, "runners.learning.run", None)
+    monkeypatch.setattr(sys, "argv", ["train", str(folder.path)])
+    with pytest.raises(SystemExit) as ended:
+        train_program.main()
+    assert ended.value.code == FAILED_EXIT
+    assert "is not installed: pip install 'edgelab[train]'" in capsys.readouterr().err
+
+
+def test_a_full_disk_ends_the_run_by_name_and_what_was_learned_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deterministic: None
+) -> None:
+    home = Home(tmp_path)
+    folder = a_run(home, epochs=1, export=False)
+    write, times = checkpoints._write, []
+
+    def fills(path: Path, data: bytes) -> None:
+        times.append(path)
+        if len(times) > 2:  # two files a checkpoint
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write(path, data)
+
+    monkeypatch.setattr(checkpoints, "_write", fills)
+    with pytest.raises(SystemExit) as ended:
+        work_on(folder, home)
+    assert ended.value.code == DISK_FULL_EXIT
+    monkeypatch.undo()
+    live = LiveRun(folder)
+    live.advance()
+    assert "disk full: " in (live.projection.failure or "")
+    assert str(times[-1]) in (live.projection.failure or "")
+    work_on(folder, home)
+    other = Home(tmp_path / "whole")
+    whole = a_run(other, epochs=1, export=False)
+    work_on(whole, other)
+    assert steps_in(folder) == steps_in(whole)
 
 
 def test_pretrained_weights_out_of_reach_are_one_clear_line(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +14,7 @@ pytest.importorskip("transformers")
 
 from edgelab.home import Home
 from edgelab.journal import JournalReader
+from edgelab.projection import RunProjection
 from edgelab.reader import LiveRun
 from edgelab.record import RunRecord
 from edgelab.records import Answered, ItemLine, Record
@@ -18,23 +22,36 @@ from edgelab.run_folder import RunFolder
 from edgelab.schema import convert
 from edgelab.settings.finetune import FinetuneSettings
 from edgelab.spec import SPEC_VERSION, RunSpec
-from edgelab.steps import steps_of
+from edgelab.steps import DISK_FULL_EXIT, PREPARE, TRAIN_STEP, steps_of
 from runners import finetune
+from runners.finetuning import prepare
+from runners.finetuning.adapter import WEIGHTS
 from runners.finetuning.artifacts import Artifacts
 from runners.finetuning.data import read_data
+from runners.step import FAILED_EXIT
 from tests.runners.finetuning.conftest import CHARTS, PROMPTS, write_classes
 
 
-def run_steps(folder: RunFolder, settings: FinetuneSettings) -> RunRecord:
-    """All steps of a run, as the supervisor would start them."""
+def write_run(folder: RunFolder, raw: dict[str, Any]) -> RunSpec:
+    """A run that no step was done of."""
     folder.path.mkdir(parents=True)
+    settings = convert({"task": "finetune", "threads": 1, **raw}, FinetuneSettings, "test")
     spec = RunSpec(SPEC_VERSION, folder.id, 1, "test", 0.0, settings)
     folder.write_spec(spec)
-    for step in steps_of(spec):
+    return spec
+
+
+def run_steps(folder: RunFolder, raw: dict[str, Any]) -> RunRecord:
+    """All steps of a run, as the supervisor would start them."""
+    for step in steps_of(write_run(folder, raw)):
         finetune.run_step(folder.path, step.name)
+    return projection_of(folder).record()
+
+
+def projection_of(folder: RunFolder) -> RunProjection:
     live = LiveRun(folder)
     live.advance()
-    return live.projection.record()
+    return live.projection
 
 
 def test_from_the_zero_shot_answers_to_the_merged_model(
@@ -42,13 +59,13 @@ def test_from_the_zero_shot_answers_to_the_merged_model(
 ) -> None:
     (tmp_path / "prompts.toml").write_text(PROMPTS)
     raw = {
-        "task": "finetune", "threads": 1, "max_new_tokens": 6, "precision": "nf4", "merge": "fp32",
+        "max_new_tokens": 6, "precision": "nf4", "merge": "fp32",
         "model": str(checkpoints["paligemma"]), "dataset": str(write_classes(tmp_path / "images")),
         "prompts": str(tmp_path / "prompts.toml"), "lora": {"parts": ["llm", "projector"]},
         "schedule": {"learning_rate": 0.01, "epochs": 4},
     }  # fmt: skip
     folder = RunFolder(home.runs / "00000001")
-    record = run_steps(folder, convert(raw, FinetuneSettings, "test"))
+    record = run_steps(folder, raw)
     subjects = [each.subject for each in record.scores]
     assert subjects == ["zero-shot first", "zero-shot second", "fine-tuned second"]
     assert all(each.images == 4 for each in record.scores)
@@ -65,12 +82,12 @@ def test_questions_on_charts_from_the_zero_shot_answers_to_the_fine_tuned_ones(
     (home.profiles / "datasets").mkdir(parents=True)
     (home.profiles / "datasets" / "few-charts.toml").write_text(CHARTS)
     raw = {
-        "task": "finetune", "threads": 1, "max_new_tokens": 4, "max_pixels": 3136,
+        "max_new_tokens": 4, "max_pixels": 3136,
         "model": str(checkpoints["qwen2_vl"]), "dataset": "few-charts",
         "prompts": "chart-questions", "schedule": {"learning_rate": 0.01, "epochs": 2, "batch": 8},
     }  # fmt: skip
     folder = RunFolder(home.runs / "00000001")
-    record = run_steps(folder, convert(raw, FinetuneSettings, "test"))
+    record = run_steps(folder, raw)
     asked = read_data(Artifacts(folder).data).splits["test"]
     assert len({each.image for each in asked}) == 4 < len(asked)
     assert {each.kind for each in asked} == record.answer_scores[0].by_kind.keys()
@@ -91,3 +108,88 @@ def test_questions_on_charts_from_the_zero_shot_answers_to_the_fine_tuned_ones(
     assert scored.unanswered == sum(each.verdict == "unanswered" for each in last)
     assert record.training is not None
     assert record.training.epochs[1].train_loss < record.training.epochs[0].train_loss
+
+
+# What can go wrong ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quick(checkpoints: dict[str, Path], tmp_path: Path) -> dict[str, Any]:
+    """Three steps an epoch, a checkpoint after each."""
+    return {
+        "model": str(checkpoints["paligemma"]), "dataset": str(write_classes(tmp_path / "images")),
+        "zero_shot": False, "schedule": {"learning_rate": 0.01, "epochs": 2, "checkpoint_s": 0},
+    }  # fmt: skip
+
+
+def ends_with(code: int, folder: RunFolder, step: str) -> str:
+    """Run a step that gives up with this code; what it says."""
+    with pytest.raises(SystemExit) as ended:
+        finetune.run_step(folder.path, step)
+    assert ended.value.code == code
+    return projection_of(folder).failure or ""
+
+
+def test_a_full_disk_is_named_and_the_training_goes_on_where_it_was(
+    home: Home, quick: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut, whole = (RunFolder(home.runs / name) for name in ("00000001", "00000002"))
+    for folder in (cut, whole):
+        write_run(folder, quick)
+        finetune.run_step(folder.path, PREPARE)
+    finetune.run_step(whole.path, TRAIN_STEP)
+
+    sync, synced = os.fsync, []
+
+    def fills(descriptor: int) -> None:
+        if ".checkpoint.pt." in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            synced.append(descriptor)
+            if len(synced) == 3:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(descriptor)
+
+    monkeypatch.setattr("edgelab.durable.os.fsync", fills)
+    said = ends_with(DISK_FULL_EXIT, cut, TRAIN_STEP)
+    assert said == f"disk full: {Artifacts(cut).checkpoint} could not be written"
+    monkeypatch.undo()
+    finetune.run_step(cut.path, TRAIN_STEP)
+    training = projection_of(cut).training
+    assert training is not None
+    assert training.started.resumed_at == 2
+    one, other = (Artifacts(each).last / WEIGHTS for each in (cut, whole))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_loss_that_is_no_number_is_named_with_its_images(
+    home: Home, quick: dict[str, Any]
+) -> None:
+    folder = RunFolder(home.runs / "00000001")
+    write_run(folder, {**quick, "schedule": {"learning_rate": 1e30, "checkpoint_s": 0}})
+    finetune.run_step(folder.path, PREPARE)
+    said = ends_with(FAILED_EXIT, folder, TRAIN_STEP)
+    assert "the loss is nan" in said
+    assert "lower the learning rate" in said
+    assert ".png" in said
+    assert Artifacts(folder).checkpoint.is_file()
+
+
+def test_an_image_that_broke_since_it_was_prepared_is_named(
+    home: Home, quick: dict[str, Any]
+) -> None:
+    folder = RunFolder(home.runs / "00000001")
+    write_run(folder, quick)
+    finetune.run_step(folder.path, PREPARE)
+    image = Path(read_data(Artifacts(folder).data).splits["train"][0].image)
+    image.write_bytes(image.read_bytes()[:40])
+    assert ends_with(FAILED_EXIT, folder, TRAIN_STEP).startswith(f"{image}: ")
+
+
+def test_a_missing_library_is_found_before_anything_is_learned(
+    home: Home, quick: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(home.runs / "00000001")
+    write_run(folder, quick)
+    monkeypatch.setattr(prepare.importlib.util, "find_spec", lambda name: None)
+    said = ends_with(FAILED_EXIT, folder, PREPARE)
+    assert said.startswith("fine-tuning needs torch, which is not installed: pip install")
+    assert "edgelab[finetune]" in said
