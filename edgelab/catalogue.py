@@ -40,6 +40,17 @@ FamilyName = Literal["yolo", "ssdlite"]
 ProfileVersion = Annotated[int, Meta(ge=1, le=1)]
 
 
+class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Weights that are not shipped: `file`, looked for in `$EDGELAB_HOME/models`, else at `url`.
+
+    `sha256`: the file's, or its first digits.
+    """
+
+    file: Annotated[str, Meta(pattern=r"^[^/\\.][^/\\]*$", max_length=200)]
+    url: Annotated[str, Meta(pattern="^https?://")]
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{8,64}$")]
+
+
 class DetectorProfile(
     msgspec.Struct,
     frozen=True,
@@ -50,13 +61,15 @@ class DetectorProfile(
 ):
     """A detector by name. `file` is relative to the profile; `iou`, `threshold`: chosen on val.
 
+    `weights` in the place of `file`: what the file is exported from, or an .onnx of that name.
     `files`: the same model in other precisions, as `edgelab convert` leaves them.
     """
 
     schema_version: ProfileVersion
     title: Text
     family: FamilyName
-    file: Text
+    file: Text | None = None
+    weights: Weights | None = None
     license: Text = "unknown"
     note: str = ""
     dataset: str | None = None
@@ -64,6 +77,10 @@ class DetectorProfile(
     threshold: Threshold = 0.5
     precisions: tuple[Precision, ...] = DETECTOR_PRECISIONS
     files: dict[Precision, Text] = {}
+
+    def __post_init__(self) -> None:
+        if (self.file is None) == (self.weights is None):
+            raise ValueError("expected either file or weights, and not both")
 
 
 class ClassifierProfile(

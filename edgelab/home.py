@@ -74,6 +74,11 @@ class Home:
         return self.root / "converted"
 
     @property
+    def models(self) -> Path:
+        """Weights of models that are known by name, downloaded or put there."""
+        return self.root / "models"
+
+    @property
     def profiles(self) -> Path:
         """The user's own profiles, laid out as the shipped ones."""
         return self.root / "profiles"

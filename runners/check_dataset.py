@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import msgspec
 
-from edgelab.catalogue import Catalogue, DetectorProfile
+from edgelab.catalogue import Catalogue
 from edgelab.dataset_report import DatasetReport
 from edgelab.durable import replace_file
 from edgelab.home import Home
@@ -23,7 +23,7 @@ from edgelab.settings.detect import DetectSettings
 from edgelab.words import duration
 from runners.checking.report import check_dataset
 from runners.datasets.source import open_source
-from runners.model_file import ModelFile, find_model, read_model
+from runners.detector_file import open_detector
 
 FAILED_EXIT = 1
 PERIOD_S = 0.5
@@ -80,7 +80,7 @@ def _check(options: argparse.Namespace) -> DatasetReport:
     )
     _say("reading the annotations")
     source = open_source(settings, catalogue, home, _Drawing())
-    model = _model(options.model, catalogue) if options.model else None
+    model = open_detector(_Fetching(), home, options.model, None).file if options.model else None
     return check_dataset(source, settings, model, Progress("images"))
 
 
@@ -95,9 +95,19 @@ class _Drawing:
         self._progress.setdefault(split, Progress(f"drawing {split}"))(done, total)
 
 
-def _model(name: str, catalogue: Catalogue) -> ModelFile:
-    found, path, _ = find_model(name, catalogue, DetectorProfile)
-    return read_model(path, found, None)
+class _Fetching:
+    """Tells what is done until a model can be read."""
+
+    def phase(self, name: str, total: int | None = None, unit: str = "images") -> None:
+        """It begins now."""
+        _say(name if total is None else f"{name}: {total} {unit}")
+
+    def progress(self, done: int) -> None:
+        """Nobody waits long."""
+
+    def warning(self, text: str) -> None:
+        """A line of its own."""
+        _say(text)
 
 
 def _say(text: str) -> None:

@@ -20,8 +20,9 @@ from edgelab.settings.detect import DetectSettings
 from edgelab.steps import MODEL
 from runners.conversion import Converter, Pool, Refused, Wishes, pool_beside, pool_of
 from runners.datasets.source import open_source
+from runners.detector_file import open_detector
 from runners.drawing import Drawing
-from runners.model_file import ModelFile, find_model, read_model
+from runners.model_file import ModelFile, read_model
 from runners.model_folder import ModelFolder
 from runners.step import RunningStep, open_step
 
@@ -44,12 +45,11 @@ def main() -> None:
 
 def begin(step: RunningStep, settings: ConvertSettings, home: Home, folder: ModelFolder) -> None:
     """Put the FP32 file into the folder."""
-    step.phase("read the model", unit="")
-    name, path, profile = find_model(settings.model, Catalogue(home), DetectorProfile)
-    model = read_model(path, name, settings.image_size)
+    found = open_detector(step, home, settings.model, settings.image_size)
+    model = found.file
     if model.contradiction is not None:
         step.warning(model.contradiction)
-    folder.begin(model, _profile(model, settings, profile))
+    folder.begin(model, _profile(model, settings, found.profile))
 
 
 def convert(
@@ -61,7 +61,7 @@ def convert(
 ) -> None:
     """Make one precision; a refusal is the step's failure, and its report is kept."""
     name = settings.name
-    model = read_model(folder.path / folder.profile.file, name, settings.image_size)
+    model = read_model(folder.source, name, settings.image_size)
     wishes = Wishes(settings.method, settings.activations, settings.threads)
     converter = Converter(step, home, model, wishes, lambda: _pool(step, settings, home))
     try:

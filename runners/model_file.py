@@ -111,6 +111,8 @@ def find_model(model: str, catalogue: Catalogue, kind: type[P]) -> tuple[str, Pa
         if not isinstance(profile, kind):
             wanted, found = kind.__struct_config__.tag, profile.__struct_config__.tag
             raise Problem(f"{model}: a model for the task {found!r}, expected one for {wanted!r}")
+        if profile.file is None:
+            raise Problem(f"{entry.path}: names no file")
         return entry.name, entry.path.parent / profile.file, profile
     path = Path(model).expanduser()
     if path.suffix.lower() != ".onnx":

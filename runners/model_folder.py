@@ -11,6 +11,7 @@ Copied to another lab it runs there as it is: nothing is converted again, and to
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,14 @@ class ModelFolder:
         """The profile as it stands; raises Problem."""
         return read_toml(self.path / PROFILE, DetectorProfile)
 
+    @property
+    def source(self) -> Path:
+        """What the other precisions are made from; raises Problem."""
+        file = self.profile.file
+        if file is None:
+            raise Problem(f"{self.path / PROFILE}: names weights: choose another name (--name)")
+        return self.path / file
+
     def begin(self, model: ModelFile, profile: DetectorProfile) -> None:
         """Put `model` there under a profile like `profile`, unless it is there already.
 
@@ -50,7 +59,7 @@ class ModelFolder:
             return
         file = f"{model.held}.onnx"
         replace_file(self.path / file, model.path.read_bytes(), shared=True)
-        self._write(replace(profile, file=file, files={}))
+        self._write(replace(profile, file=file, weights=None, files={}))
 
     def add(self, precision: Precision, made: Conversion) -> Path:
         """Copy a converted file and its report there, and name it in the profile."""
@@ -72,8 +81,7 @@ class ModelFolder:
         replace_file(self.path / PROFILE, msgspec.toml.encode(profile), shared=True)
 
     def _must_hold(self, model: ModelFile) -> None:
-        source = self.path / (self.profile.file)
-        if read_model(source, model.name, None).sha256 != model.sha256:
+        if hashlib.sha256(self.source.read_bytes()).hexdigest() != model.sha256:
             raise Problem(
                 f"{self.path}: holds another model than {model.path}: choose another name (--name)"
             )

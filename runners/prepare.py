@@ -11,9 +11,8 @@ from pathlib import Path
 
 import cv2
 
-from edgelab.catalogue import Catalogue, DetectorProfile
+from edgelab.catalogue import Catalogue
 from edgelab.home import Home
-from edgelab.problem import Problem
 from edgelab.records import DatasetFacts
 from edgelab.settings.detect import DetectSettings
 from edgelab.steps import PREPARE
@@ -22,10 +21,10 @@ from runners.conversion import Converter, Wishes, pool_beside
 from runners.converted import Conversion
 from runners.datasets.dataset import Dataset
 from runners.datasets.source import open_source
+from runners.detector_file import open_detector
 from runners.drawing import Drawing
 from runners.graph_cost import graph_cost
-from runners.model_file import ModelFile, find_model, read_model
-from runners.model_folder import CarriedFiles
+from runners.model_file import ModelFile
 from runners.precision import prove_executed
 from runners.prepared import (
     PREPARED_VERSION,
@@ -50,17 +49,10 @@ def main() -> None:
 def prepare(step: RunningStep, home: Home) -> None:
     """Do it; raises Problem where nothing can be measured."""
     settings = step.settings(DetectSettings)
-    catalogue = Catalogue(home)
-    step.phase("read the model", unit="")
-    name, path, profile = find_model(settings.model, catalogue, DetectorProfile)
-    model = read_model(path, name, settings.image_size)
-    if profile is not None and profile.family != model.family.name:
-        raise Problem(
-            f"{path}: a model of the family {model.family.name!r}, but the profile of {name} says "
-            f"family = {profile.family!r}"
-        )
+    detector = open_detector(step, home, settings.model, settings.image_size)
+    model, profile = detector.file, detector.profile
     step.phase("read the dataset")
-    source = open_source(settings, catalogue, home, Drawing(step))
+    source = open_source(settings, Catalogue(home), home, Drawing(step))
     dataset = source.evaluation(settings)
     class_names, classes = map_classes(
         model.metadata.class_names, model.classes, dataset.classes, dataset.has_truth
@@ -75,7 +67,7 @@ def prepare(step: RunningStep, home: Home) -> None:
         model,
         Wishes(threads=settings.threads),
         lambda: pool_beside(source, dataset, settings.calibration_images),
-        None if profile is None else CarriedFiles(model, path.parent, profile.files),
+        detector.carried,
     ).convert_all(settings.precisions)
     for problem in problems.values():
         step.warning(problem)
@@ -86,7 +78,7 @@ def prepare(step: RunningStep, home: Home) -> None:
         model_classes=class_names,
         to_counted=classes.to_counted,
         models={
-            precision: prepared_model(name, model.input_size, file)
+            precision: prepared_model(model.name, model.input_size, file)
             for precision, file in models.items()
         },
         problems=problems,

@@ -24,6 +24,7 @@ from pathlib import Path
 from types import ModuleType
 
 from edgelab.problem import Problem
+from runners.exporting.offline import restrain_ultralytics
 from runners.extras import needs
 from runners.training.selection import choose_and_report
 from runners.training.spec import SsdliteTraining, TrainingSpec, YoloTraining, read_spec
@@ -63,14 +64,8 @@ def _import_trainer(spec: TrainingSpec, config: Path) -> ModuleType:
     ultralytics is kept off the network and out of the home folder. Raises `Problem` where a library
     is missing.
     """
-    config.mkdir()
-    os.environ |= {
-        "YOLO_OFFLINE": "1",
-        "YOLO_AUTOINSTALL": "0",
-        "YOLO_CONFIG_DIR": str(config),
-        "ULTRALYTICS_SKIP_REQUIREMENTS_CHECKS": "1",
-        "OMP_NUM_THREADS": str(spec.threads),
-    }
+    restrain_ultralytics(config)
+    os.environ["OMP_NUM_THREADS"] = str(spec.threads)
     with needs("train", "training"):
         return importlib.import_module(TRAINERS[type(spec)])
 

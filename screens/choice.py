@@ -8,20 +8,25 @@ from dataclasses import dataclass
 from edgelab import words
 from edgelab.catalogue import DatasetProfile, Entry, ModelProfile
 from edgelab.forecast import Fit, Forecast, forecast
+from edgelab.home import Home
 from edgelab.record import RunRecord
 from edgelab.records import Sample
 from edgelab.settings.common import Precision
+from edgelab.weights import NOT_HERE, model_file
 from screens.ink import Tone
 from screens.widgets.table import Column
 
 BROKEN = "broken"
+FETCH = "fetch"
+"""The weights are not here yet: a run looks for them first."""
 
-_FIT_TONES: dict[str, Tone] = {Fit.FITS.value: "good", Fit.TIGHT.value: "warn"}
+_FIT_TONES: dict[str, Tone] = {Fit.FITS.value: "good", Fit.TIGHT.value: "warn", FETCH: "label"}
 
 
 @dataclass(frozen=True)
 class ModelRow:
-    """A model of the catalogue and its forecast; without one, `problem` says why."""
+    """A model of the catalogue and its forecast; without one, `problem` says why, unless its
+    weights are only not here yet."""
 
     entry: Entry[ModelProfile]
     forecast: Forecast | None
@@ -31,13 +36,15 @@ class ModelRow:
     @property
     def mark(self) -> str:
         """fits, tight, no, ? or broken."""
-        return self.forecast.fit.value if self.forecast else BROKEN
+        if self.forecast is None:
+            return FETCH if self.problem is None else BROKEN
+        return self.forecast.fit.value
 
     @property
     def reason(self) -> str:
         """What the mark rests on."""
         if self.forecast is None:
-            return self.problem or ""
+            return self.problem or NOT_HERE
         how = "measured" if self.forecast.source.startswith("measured") else "estimated"
         need = f"{words.megabytes(self.forecast.peak_bytes)} MB {how}"
         return need if self.free is None else f"{need}, {self.free / 1e9:.1f} GB free"
@@ -48,10 +55,11 @@ def model_rows(
     precisions: Sequence[Precision],
     board: Sample | None,
     past: Sequence[RunRecord],
+    home: Home,
 ) -> list[ModelRow]:
     """Each model with the forecast of the chosen precision that needs most."""
     free = _free(board)
-    return [_model_row(entry, precisions, free, past) for entry in entries]
+    return [_model_row(entry, precisions, free, past, home) for entry in entries]
 
 
 def _model_row(
@@ -59,10 +67,13 @@ def _model_row(
     precisions: Sequence[Precision],
     free: int | None,
     past: Sequence[RunRecord],
+    home: Home,
 ) -> ModelRow:
     if entry.profile is None:
         return ModelRow(entry, None, entry.problem)
-    path = entry.path.parent / entry.profile.file
+    path = model_file(entry, home)
+    if path is None:
+        return ModelRow(entry, None, None, free)
     try:
         size = path.stat().st_size
     except OSError:

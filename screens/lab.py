@@ -217,7 +217,11 @@ class LabScreen(ConsoleScreen):
 
     def _show_models(self) -> None:
         rows = model_rows(
-            self._models, self.settings.precisions, self._reading, self.console.snapshot.over
+            self._models,
+            self.settings.precisions,
+            self._reading,
+            self.console.snapshot.over,
+            self.console.lab.home,
         )
         self.models.show(rows)
         self._explain_model()

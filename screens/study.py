@@ -147,12 +147,13 @@ class StudyScreen(TableScreen):
     def _forecast(self, snapshot: Snapshot) -> dict[tuple[str, str], str]:
         named = {settings.model for settings in self.study.plan}
         precisions = {p for settings in self.study.plan for p in settings.passes}
-        models = [e for e in Catalogue(self.console.lab.home).models() if e.name in named]
+        home = self.console.lab.home
+        models = [entry for entry in Catalogue(home).models() if entry.name in named]
         board = self.console.read_board()
         return {
             (row.entry.name, precision.value): row.mark
             for precision in precisions
-            for row in model_rows(models, [precision], board, snapshot.over)
+            for row in model_rows(models, [precision], board, snapshot.over, home)
         }
 
     @on(Read)

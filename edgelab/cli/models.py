@@ -12,16 +12,17 @@ from edgelab.lab import Lab
 from edgelab.record import RunRecord
 from edgelab.settings.common import Precision
 from edgelab.telemetry import Board
+from edgelab.weights import NOT_HERE, model_file
 from edgelab.words import UNKNOWN, megabytes
 
-TITLES = ("name", "title", "task", "file MB", "memory", "license", "problem")
+TITLES = ("name", "title", "task", "file MB", "memory", "license", "note")
 
 
 def run(options: argparse.Namespace) -> int:
     """List them; a broken profile is listed with its problem."""
     home = Home.default()
     past, available = Lab(home).store.all(), Board().memory_available()
-    models = [_document(entry, past, available) for entry in Catalogue(home).models()]
+    models = [_document(entry, home, past, available) for entry in Catalogue(home).models()]
     if options.json:
         print_json(models)
     else:
@@ -30,21 +31,22 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _document(
-    entry: Entry[ModelProfile], past: list[RunRecord], available: int | None
+    entry: Entry[ModelProfile], home: Home, past: list[RunRecord], available: int | None
 ) -> dict[str, object]:
     document: dict[str, object] = {"name": entry.name, "problem": entry.problem}
     profile = entry.profile
     if profile is None:
         return document
-    file = entry.path.parent / profile.file
-    size = file.stat().st_size if file.exists() else None
+    file = model_file(entry, home)
+    size = file.stat().st_size if file is not None and file.exists() else None
     document |= {
         "title": profile.title,
         "task": profile.__struct_config__.tag,
         "license": profile.license,
-        "file": str(file),
+        "file": None if file is None else str(file),
         "file_bytes": size,
-        "problem": None if size is not None else f"{file}: no such file",
+        "problem": f"{file}: no such file" if file is not None and size is None else None,
+        "weights": NOT_HERE if file is None else None,
     }
     if size is not None:
         expected = forecast(entry.name, Precision.FP32, size, available, past)
@@ -61,5 +63,5 @@ def _row(model: dict[str, object]) -> list[str]:
         megabytes(size if isinstance(size, int) else None),
         str(model.get("fit", UNKNOWN)),
         str(model.get("license", UNKNOWN)),
-        str(model.get("problem") or ""),
+        str(model.get("problem") or model.get("weights") or ""),
     ]

@@ -11,7 +11,8 @@ from edgelab import words
 from edgelab.catalogue import Catalogue
 from edgelab.problem import Problem
 
-ONNX = (".onnx",)
+DETECTORS = (".onnx", ".pt", ".pth", ".safetensors")
+"""What a detector can be run from; all but the first need torch once, to be exported."""
 
 
 def dataset_options(command: argparse.ArgumentParser) -> None:
@@ -51,7 +52,7 @@ def class_names(given: str | None) -> list[str] | None:
     return None if given is None else [name.strip() for name in given.split(",")]
 
 
-def model_named(given: str, catalogue: Catalogue, suffixes: Collection[str] = ONNX) -> str:
+def model_named(given: str, catalogue: Catalogue, suffixes: Collection[str] = DETECTORS) -> str:
     """A name of the catalogue as it is, the path of a file of these kinds made absolute.
 
     Raises Problem.

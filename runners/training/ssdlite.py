@@ -17,21 +17,15 @@ from typing import Any, NamedTuple, TextIO
 
 import cv2
 import numpy as np
-import onnx
-import onnxslim
 import torch
 import torchvision
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
-from torchvision.models.detection.image_list import ImageList
 
-from runners.family import FAMILY_KEY
-from runners.ssdlite import ANCHORS_KEY, Ssdlite, encode_anchors
+from runners.exporting.ssdlite import export
 from runners.training.spec import Flips, SsdliteTraining
 from runners.training.truth import count_objects, read_annotations
 
-SIZE = 320
-OPSET = 17
 VALIDATED_THRESHOLD = 0.5
 
 _MAPS = 6
@@ -52,8 +46,9 @@ class Example(NamedTuple):
 def make_model(spec: SsdliteTraining, dataset: Path, output: Path, _work: Path) -> None:
     """Train, and write `output/results.csv` and `output/model.onnx`."""
     names = [category.name for category in read_annotations(dataset / "train").categories]
-    network = train(spec, dataset, output)
-    export(network, names, output / "model.onnx", f"{spec.name}, trained on {spec.dataset}")
+    network, target = train(spec, dataset, output), output / "model.onnx"
+    export(network, names, target, f"{spec.name}, trained on {spec.dataset}")
+    log.info("model.onnx: %d bytes", target.stat().st_size)
 
 
 def train(spec: SsdliteTraining, dataset: Path, output: Path) -> Any:
@@ -220,53 +215,3 @@ def count(network: Any, examples: list[Example], classes: int) -> Any:
             (found,) = network([example.image.float() / 255])
             row += np.bincount(found["labels"].numpy() - 1, minlength=classes)
     return counts
-
-
-class RawHeads(torch.nn.Module):  # type: ignore[misc]
-    """The part of the network that is exported: from the input tensor to the raw heads."""
-
-    def __init__(self, network: Any) -> None:
-        super().__init__()
-        self.backbone = network.backbone
-        self.head = network.head
-
-    def forward(self, tensor: Any) -> tuple[Any, Any]:
-        """Class logits, (1, anchors, 1 + classes), and box regression, (1, anchors, 4)."""
-        heads = self.head(list(self.backbone(tensor).values()))
-        return heads["cls_logits"], heads["bbox_regression"]
-
-
-def export(network: Any, names: Sequence[str], target: Path, description: str) -> None:
-    """Export to ONNX, as `runners.ssdlite` reads it: raw heads, the anchors in the metadata."""
-    network.eval()
-    torch.onnx.export(
-        RawHeads(network).eval(),
-        torch.zeros(1, 3, SIZE, SIZE),
-        target,
-        dynamo=False,  # the other exporter needs onnxscript
-        opset_version=OPSET,
-        input_names=["images"],
-        output_names=["cls_logits", "bbox_regression"],
-    )
-    model = onnxslim.slim(str(target))
-    properties = {
-        "task": "detect",
-        FAMILY_KEY: Ssdlite.name,
-        "names": repr(dict(enumerate(names))),
-        "imgsz": repr([SIZE, SIZE]),
-        ANCHORS_KEY: encode_anchors(anchors_of(network)),
-        "description": description,
-    }
-    onnx.helper.set_model_props(model, properties)
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, target)
-    log.info("model.onnx: %d bytes", target.stat().st_size)
-
-
-def anchors_of(network: Any) -> Any:
-    """The network's anchors at its input size: (n, 4) of x1, y1, x2, y2, px, float32."""
-    tensor = torch.zeros(1, 3, SIZE, SIZE)
-    with torch.no_grad():
-        maps = list(network.backbone(tensor).values())
-        (anchors,) = network.anchor_generator(ImageList(tensor, [(SIZE, SIZE)]), maps)
-    return anchors.numpy()

@@ -9,28 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import onnx
-import onnxslim  # noqa: F401  ultralytics would install it in the middle of an export
 import torch
 import ultralytics
 from ultralytics.utils import ROOT, YAML
 
+from runners.exporting.yolo import export
 from runners.training.spec import YoloTraining
 from runners.training.yolo_dataset import write_yolo_dataset
 
-OPSET = 17
 MAX_CHANNELS = 1024
-KEPT_METADATA = {
-    "author",
-    "license",
-    "version",
-    "task",
-    "head",
-    "stride",
-    "batch",
-    "imgsz",
-    "names",
-}
 
 LOGGED_FIGURES = {
     "train/box_loss": "box",
@@ -45,7 +32,9 @@ log = logging.getLogger("edgelab.train")
 
 def make_model(spec: YoloTraining, dataset: Path, output: Path, work: Path) -> None:
     """Train, and write `output/results.csv` and `output/model.onnx`; `work` is scratch space."""
-    export(train(spec, dataset, output, work), spec, output / "model.onnx")
+    weights, target = train(spec, dataset, output, work), output / "model.onnx"
+    export(weights, target, spec.imgsz, f"{spec.name}, trained on {spec.dataset}")
+    log.info("model.onnx: %d bytes", target.stat().st_size)
 
 
 def train(spec: YoloTraining, dataset: Path, output: Path, work: Path) -> Path:
@@ -87,32 +76,6 @@ def train(spec: YoloTraining, dataset: Path, output: Path, work: Path) -> Path:
     )
     shutil.copyfile(model.trainer.csv, output / "results.csv")
     return Path(model.trainer.best)
-
-
-def export(weights: Path, spec: YoloTraining, target: Path) -> None:
-    """Export to ONNX: (1, 3, imgsz, imgsz) in, raw (1, 4 + classes, anchors) out.
-
-    Of ultralytics' metadata only what a reader of the model needs is kept: the rest names
-    folders of this machine, or changes the file's hash at every export.
-    """
-    exported = ultralytics.YOLO(weights).export(
-        format="onnx",
-        imgsz=spec.imgsz,
-        batch=1,
-        dynamic=False,
-        opset=OPSET,
-        simplify=True,
-        nms=False,
-        device="cpu",
-    )
-    model = onnx.load(exported)
-    properties = {p.key: p.value for p in model.metadata_props if p.key in KEPT_METADATA}
-    properties["description"] = f"{spec.name}, trained on {spec.dataset}"
-    del model.metadata_props[:]
-    onnx.helper.set_model_props(model, properties)
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, target)
-    log.info("model.onnx: %d bytes", target.stat().st_size)
 
 
 def write_architecture(spec: YoloTraining, folder: Path) -> Path:

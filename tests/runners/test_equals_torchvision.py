@@ -48,6 +48,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def network(images: list[Path]) -> Any:
     import torch
 
+    from runners.exporting import ssdlite as exporting
     from runners.training import ssdlite
 
     torch.set_num_threads(1)
@@ -63,16 +64,16 @@ def network(images: list[Path]) -> Any:
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = 1.0
-        ssdlite.RawHeads(network)(torch.cat([_tensor(path) for path in images[:16]]))
+        exporting.RawHeads(network)(torch.cat([_tensor(path) for path in images[:16]]))
     return network.eval()
 
 
 @pytest.fixture(scope="module")
 def exported(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from runners.training import ssdlite
+    from runners.exporting import ssdlite as exporting
 
     path = tmp_path_factory.mktemp("exported") / "model.onnx"
-    ssdlite.export(network, CLASSES, path, "random weights")
+    exporting.export(network, CLASSES, path, "random weights")
     return path
 
 
@@ -135,11 +136,11 @@ def test_the_same_heads_give_the_same_detections(
     """To the order, and to the last bits of scores and boxes."""
     import torch
 
-    from runners.training import ssdlite
+    from runners.exporting import ssdlite as exporting
 
     family = read_model(exported, "m", None).family
     few = images[:10]
-    heads = ssdlite.RawHeads(network).eval()
+    heads = exporting.RawHeads(network).eval()
     for path, others in zip(few, theirs(network, few, selection), strict=True):
         pixels = read_image(path)
         rgb = torch.from_numpy(np.ascontiguousarray(pixels[..., ::-1].transpose(2, 0, 1)))

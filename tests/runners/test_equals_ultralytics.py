@@ -21,12 +21,16 @@ from edgelab.catalogue import shipped_profiles
 from runners.datasets import shapes
 from runners.detections import Detections, Selection
 from runners.detector import Detector
+from runners.exported import export as export_weights
 from runners.images import read_image
 from runners.model_file import load_graph, read_model
 from runners.precision import prove_executed
 from runners.quantise import to_integer
 
-os.environ.update(YOLO_OFFLINE="1", YOLO_AUTOINSTALL="0", ULTRALYTICS_SKIP_REQUIREMENTS_CHECKS="1")
+os.environ.update(
+    YOLO_OFFLINE="1", YOLO_AUTOINSTALL="0", ULTRALYTICS_SKIP_REQUIREMENTS_CHECKS="1",
+    ULTRALYTICS_SAFE_LOAD="1",
+)  # fmt: skip
 ultralytics = pytest.importorskip("ultralytics")
 
 SIZE = 320
@@ -72,6 +76,13 @@ def exports(tmp_path_factory: pytest.TempPathFactory, shape_images: list[Path]) 
 
 
 def _export(folder: Path, options: dict[str, Any], images: list[Path]) -> Path:
+    model = _lively(folder, images)
+    with contextlib.chdir(folder):  # where exports are written
+        exported = model.export(**{**EXPORT, **options})
+        return Path(exported).absolute()
+
+
+def _lively(folder: Path, images: list[Path]) -> Any:
     import torch
 
     folder.mkdir()
@@ -82,9 +93,7 @@ def _export(folder: Path, options: dict[str, Any], images: list[Path]) -> Path:
     torch.manual_seed(7)
     model = ultralytics.YOLO(folder / "yolov8n.yaml", task="detect")
     _enliven(model.model, images)
-    with contextlib.chdir(folder):  # where exports are written
-        exported = model.export(**{**EXPORT, **options})
-        return Path(exported).absolute()
+    return model
 
 
 def _enliven(network: Any, images: list[Path]) -> None:
@@ -146,6 +155,21 @@ def test_raw_head_on_photos(exports: dict[str, Path], confidence: float, iou: fl
     theirs = expected(model, photos(), SIZE, conf=confidence, iou=iou)
     assert len(photos()) == 2
     assert assert_equal(ours(model, photos(), None, confidence, iou), theirs) > 20
+
+
+def test_a_checkpoint_as_this_project_exports_it(tmp_path: Path, shape_images: list[Path]) -> None:
+    """Against ultralytics' own run of the .pt file, in torch."""
+    model = _lively(tmp_path / "model", [*photos(), *shape_images])
+    model.ckpt = {}
+    model.save(tmp_path / "mine.pt")
+    exported = export_weights(tmp_path / "mine.pt", SIZE, tmp_path / "converted", list)
+    theirs = expected(tmp_path / "mine.pt", photos(), SIZE, conf=0.25, iou=0.7)
+    mine = ours(exported, photos(), None, 0.25, 0.7)
+    for a, b in zip(mine, theirs, strict=True):
+        assert len(a.scores) > 10
+        np.testing.assert_array_equal(a.classes, b.classes)
+        np.testing.assert_allclose(a.scores, b.scores, atol=1e-4)
+        np.testing.assert_allclose(a.boxes, b.boxes, atol=0.2)  # px of a photo, 1080 high
 
 
 @pytest.mark.parametrize("export", ["raw", "dynamic"])

@@ -20,7 +20,9 @@ HELP = "a detector in other precisions"
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """The model, precisions, data, and how integers are chosen."""
-    command.add_argument("model", metavar="MODEL", help="a name or an .onnx file")
+    command.add_argument(
+        "model", metavar="MODEL", help="a name, or an .onnx, .pt, .pth or .safetensors file"
+    )
     command.add_argument(
         "--precision", nargs="+", action="extend", choices=[*map(str, DETECTOR_PRECISIONS)],
         metavar="P", help="fp32, fp16, int8; several (default fp16 int8)",

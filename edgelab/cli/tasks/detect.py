@@ -17,7 +17,9 @@ HELP = "a detector on a dataset"
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Model, data, precisions, thresholds, and how it is measured."""
-    command.add_argument("--model", required=True, metavar="M", help="a name or an .onnx file")
+    command.add_argument(
+        "--model", required=True, metavar="M", help="a name, or an .onnx, .pt or .pth file"
+    )
     dataset_options(command)
     command.add_argument(
         "--precision", action="append", choices=[*map(str, DETECTOR_PRECISIONS)], metavar="P",
