@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from edgelab.energy.figures import EnergyFigures
 from edgelab.record import PassSummary
-from edgelab.records import Item, ModelFacts, Outcome, PassEnded, PassStarted
+from edgelab.records import Item, ModelFacts, Outcome, PassEnded, PassScores, PassStarted
 from edgelab.settings.common import Precision
 from edgelab.tally import PassTally
 from edgelab.verdict import Conditions, Window
@@ -44,6 +44,7 @@ class PassState:
     reason: str = ""
     facts: ModelFacts | None = None
     turns: list[Turn] = field(default_factory=list)
+    scores: PassScores | None = None
 
     @property
     def started(self) -> PassStarted | None:
@@ -138,4 +139,5 @@ class PassState:
             input_size=facts.input_size if facts else None,
             conditions=conditions,
             energy=energy,
+            scores=self.scores,
         )

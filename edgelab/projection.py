@@ -29,6 +29,7 @@ from edgelab.records import (
     ModelFacts,
     Outcome,
     PassEnded,
+    PassScores,
     PassStarted,
     Phase,
     PowerReading,
@@ -303,6 +304,10 @@ class RunProjection:
     @_apply.register
     def _(self, record: AnswerScores) -> None:
         self.answer_scores[record.subject] = record
+
+    @_apply.register
+    def _(self, record: PassScores) -> None:
+        self.passes[record.precision].scores = record
 
     @_apply.register
     def _(self, record: Warning) -> None:

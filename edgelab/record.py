@@ -18,6 +18,7 @@ from edgelab.records import (
     EpochEnded,
     LearningStarted,
     Outcome,
+    PassScores,
     SplitFacts,
     StageTimes,
 )
@@ -57,6 +58,7 @@ class PassSummary(msgspec.Struct, frozen=True):
     input_size: tuple[int, int] | None = None
     conditions: Conditions = Conditions()
     energy: tuple[EnergyFigures, ...] = ()
+    scores: PassScores | None = None
     floor_ms: float | None = None
     """The least time of one inference on this board, as it was calibrated when the run ended."""
     floor_share: float | None = None
@@ -114,6 +116,7 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
                     msgspec.structs.replace(row, classes=(), by_true_count=())
                     for row in summary.rows
                 ),
+                scores=summary.scores and summary.scores.without_classes(),
             )
             for summary in self.passes
         )

@@ -349,6 +349,62 @@ class AnswerScores(Record, frozen=True):
     by_kind: dict[str, float] = msgspec.field(default_factory=dict)
 
 
+class Bounds(msgspec.Struct, frozen=True, array_like=True):
+    """The 95 % bootstrap interval, over the images, of a figure that stands elsewhere."""
+
+    low: float
+    high: float
+
+
+class CountBounds(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How sure the errors of counts are; None: of fewer than two images."""
+
+    mae: Bounds | None = None
+    rmse: Bounds | None = None
+    bias: Bounds | None = None
+    exact: Bounds | None = None
+
+
+class ThresholdBounds(msgspec.Struct, frozen=True, omit_defaults=True):
+    """At one threshold: of the means over the sub-datasets, and of each class of the dataset."""
+
+    threshold: float | None
+    means: CountBounds = CountBounds()
+    classes: tuple[CountBounds, ...] = ()
+
+
+class ClassPrecision(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Average precision of one class at IoU 0.5, and from 0.5 to 0.95; None: it has no object."""
+
+    ap50: Interval | None = None
+    ap50_95: Interval | None = None
+
+
+class PassScores(Record, frozen=True):
+    """What is computed of a pass when it is over. `counts`: a threshold of the spec each.
+
+    mAP is that of COCO over the classes that have objects, None where objects have no boxes.
+    """
+
+    t: float
+    precision: Precision
+    counts: tuple[ThresholdBounds, ...]
+    map50: Interval | None = None
+    map50_95: Interval | None = None
+    classes: tuple[ClassPrecision, ...] = ()
+
+    def bounds_at(self, threshold: float | None) -> ThresholdBounds | None:
+        """What is known at that threshold."""
+        return next((each for each in self.counts if each.threshold == threshold), None)
+
+    def without_classes(self) -> PassScores:
+        """The means only, and of these what result tables show."""
+        counts = tuple(
+            ThresholdBounds(each.threshold, CountBounds(mae=each.means.mae)) for each in self.counts
+        )
+        return msgspec.structs.replace(self, counts=counts, classes=())
+
+
 class Failure(Record, frozen=True):
     """Why the runner gives up, in one sentence."""
 
@@ -372,6 +428,7 @@ Event = (
     | LearningEnded
     | ClassificationScores
     | AnswerScores
+    | PassScores
     | Warning
     | Failure
 )
@@ -456,9 +513,13 @@ class AskStages(msgspec.Struct, frozen=True):
 
 
 class DetectedItem(Item, frozen=True, tag="item"):
-    """An `Item` with its boxes: rows of x1, y1, x2, y2 (px of the image), score, class index."""
+    """An `Item` with its boxes: rows of x1, y1, x2, y2 (px of the image), score, class index.
+
+    `image_size`: height, width, px.
+    """
 
     detections: tuple[tuple[float, float, float, float, float, int], ...] = ()
+    image_size: tuple[int, int] | None = None
 
 
 class AskedItem(Item, frozen=True, tag="asked"):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from edgelab import words
 from edgelab.record import PassSummary, RunRecord
-from edgelab.records import ClassificationScores, Interval
+from edgelab.records import Bounds, ClassificationScores, Interval
 from edgelab.roofline import share_words
 from edgelab.settings.base import MeasureSettings
 from edgelab.tally import ThresholdRow
@@ -92,10 +92,40 @@ def _counts(read: Callable[[ThresholdRow], Value]) -> Callable[[ResultRow], Valu
 
 def _score(name: str, part: str = "value") -> Callable[[ResultRow], Value]:
     def read(row: ResultRow) -> Value:
-        interval: Interval | None = getattr(row.scores, name, None)
-        return None if interval is None else float(getattr(interval, part))
+        return _part(getattr(row.scores, name, None), part)
 
     return read
+
+
+def _average_precision(name: str, part: str = "value") -> Callable[[ResultRow], Value]:
+    def read(row: ResultRow) -> Value:
+        return _part(getattr(row.summary.scores, name, None), part)
+
+    return read
+
+
+def _part(interval: Interval | None, part: str) -> Value:
+    return None if interval is None else float(getattr(interval, part))
+
+
+def _bounds(figure: str, end: str) -> Callable[[ResultRow], Value]:
+    """One end of the 95 % interval of a mean over the sub-datasets."""
+
+    def read(row: ResultRow) -> Value:
+        scores = row.summary.scores
+        if scores is None or row.counts is None:
+            return None
+        at = scores.bounds_at(row.counts.threshold)
+        bounds: Bounds | None = getattr(at.means, figure) if at is not None else None
+        return None if bounds is None else float(getattr(bounds, end))
+
+    return read
+
+
+def _mae_interval(row: ResultRow) -> Value:
+    """The 95 % interval of the MAE in words."""
+    low, high = (_bounds("mae", end)(row) for end in ("low", "high"))
+    return None if low is None else f"{low:.3f}-{high:.3f}"
 
 
 def _four(value: float | None) -> str:
@@ -207,6 +237,19 @@ COLUMNS: tuple[Column, ...] = (
     Column("macro_f1_low", _score("f1", "low")),
     Column("macro_f1_high", _score("f1", "high")),
     Column("calibration_error", _score("ece"), "ECE", words.number),
+    Column("mae_interval", _mae_interval, "MAE 95 %"),
+    *(
+        Column(f"{name}_mean_{end}", _bounds(name, end))
+        for name in ("mae", "rmse", "bias", "exact")
+        for end in ("low", "high")
+    ),
+    Column("map50", _average_precision("map50"), "mAP50", words.number),
+    Column("map50_95", _average_precision("map50_95"), "mAP50-95", words.number),
+    *(
+        Column(f"{name}_{end}", _average_precision(name, end))
+        for name in ("map50", "map50_95")
+        for end in ("low", "high")
+    ),
     Column("latency_p50_ms", _latency("p50_ms"), "p50 ms", words.milliseconds),
     Column("latency_p90_ms", _latency("p90_ms"), "p90 ms", words.milliseconds),
     Column("floor_share", _floor_share, "of board", _percent),
@@ -299,6 +342,7 @@ SHOWN: tuple[Column, ...] = tuple(
         "gt_count",
         "pred_count",
         "mae_mean",
+        "mae_interval",
         "mse_mean",
         "accuracy",
         "accuracy_low",
@@ -309,6 +353,8 @@ SHOWN: tuple[Column, ...] = tuple(
         "latency_p50_ms",
         "latency_p90_ms",
         "images_per_s",
+        "map50",
+        "map50_95",
         "bias_mean",
         "exact_share_mean",
         "unanswered",

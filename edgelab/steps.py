@@ -25,6 +25,7 @@ ZERO_SHOT = "zero-shot"
 FINE_TUNED = "fine-tuned"
 MERGE = "merge"
 MODEL = "model"
+SCORE = "score"
 
 OUT_OF_MEMORY_EXIT = 77
 """A runner ends with this code when an allocation failed: out of memory, proven."""
@@ -46,6 +47,14 @@ class Step:
     needed: bool = True
     again: bool = False
 
+    @property
+    def measures(self) -> bool:
+        """True for the pass of a precision: its name begins with it."""
+        return precision_of(self.name) in set(Precision)
+
+
+_SCORE = Step(SCORE, "runners.score", needed=False, again=True)
+
 
 def steps_of(spec: RunSpec) -> tuple[Step, ...]:
     """The steps of a run, as its task has them."""
@@ -59,11 +68,13 @@ def steps_of(spec: RunSpec) -> tuple[Step, ...]:
             return (
                 Step(PREPARE, "runners.prepare", again=True),
                 *measuring("runners.detect", settings, spec.id),
+                _SCORE,
             )
         case AskSettings() as settings:
             return (
                 Step(PREPARE, "runners.asking.prepare", again=True),
                 *measuring("runners.ask", settings, spec.id),
+                _SCORE,
             )
         case ConvertSettings() as settings:
             return _converting(settings)

@@ -86,7 +86,7 @@ class RunSupervisor:
         self._life = JournalWriter(folder.life, self._attempt.shift_s)
         self._observer = Observer(home, folder, shift_s=self._attempt.shift_s)
         self._start_heat = self._observer.newest.hottest
-        self._measured = False
+        self._measured_until: float | None = None
 
     def run(self) -> None:
         """Do all steps, then close the run."""
@@ -144,10 +144,11 @@ class RunSupervisor:
             return Death(Outcome.FAILED, f"the runner could not be started: {error}")
         try:
             self._write(StepStarted(t=time.monotonic(), step=step.name, pid=process.pid))
-            self._measured = not step.needed
             ordered, status = self._watch(process)
         finally:
             process.close()
+        if step.measures:
+            self._measured_until = time.monotonic()
         death = ordered or explain(status, self._folder.log, before, OutOfMemoryCounts.read())
         self._write(
             StepEnded(
@@ -190,8 +191,8 @@ class RunSupervisor:
 
     def _bracket_power(self) -> None:
         """A measured window ends between two readings: the later one has still to come."""
-        if self._observer.has_power and self._measured:
-            since = time.monotonic()
+        since = self._measured_until
+        if self._observer.has_power and since is not None:
             self._wait(
                 "the power reading after the last image",
                 POWER_TAIL_S,
@@ -202,7 +203,7 @@ class RunSupervisor:
         """Wait for the board to be as cool as it was, where the run asks for it."""
         gate = self._spec.cool_down
         target = None if gate is None else gate.celsius or self._start_heat
-        if gate is None or target is None or step.needed:
+        if gate is None or target is None or not step.measures:
             return None
 
         def cool() -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from edgelab.records import DetectedItem, StageTimes
 from edgelab.settings.common import Precision
@@ -19,7 +20,14 @@ from runners.scenarios import Query, Ready
 from runners.step import RunningStep
 
 
-class DetectPass(Pass[Detector, Detections]):
+class Seen(NamedTuple):
+    """What was detected on an image of so many px, height and width."""
+
+    detections: Detections
+    image_size: tuple[int, int]
+
+
+class DetectPass(Pass[Detector, Seen]):
     """Counts what a detector finds, at every threshold."""
 
     def __init__(
@@ -35,20 +43,22 @@ class DetectPass(Pass[Detector, Detections]):
         selection = Selection(settings.keep_score, prepared.iou, settings.max_detections)
         return Detector(path, prepared.input_size, selection, settings.threads)
 
-    def read(self, model: Detector, outputs: Outputs, ready: Ready) -> Detections:
+    def read(self, model: Detector, outputs: Outputs, ready: Ready) -> Seen:
         """The detections, in px of the image."""
         assert ready.fit is not None
-        return model.postprocess(outputs, ready.fit)
+        return Seen(model.postprocess(outputs, ready.fit), ready.fit.image_size)
 
-    def found(self, query: Query, answer: Detections, times: StageTimes) -> DetectedItem:
+    def found(self, query: Query, answer: Seen, times: StageTimes) -> DetectedItem:
         """Boxes, and the counts at every threshold."""
+        found = answer.detections
         return DetectedItem(
             **self.place(query),
             times=times,
             truth=query.image.truth,
-            counts=tuple(self._counted(answer.counts(each)) for each in self.settings.thresholds),
+            counts=tuple(self._counted(found.counts(each)) for each in self.settings.thresholds),
             evaluated=query.image.evaluated,
-            detections=answer.rows(),
+            detections=found.rows(),
+            image_size=answer.image_size,
         )
 
     def failed(self, query: Query, problem: str) -> DetectedItem:

@@ -33,6 +33,7 @@ from runners.prepared import (
     PreparedModel,
     write_prepared,
 )
+from runners.prepared_boxes import write_boxes
 from runners.step import RunningStep, now, open_step
 
 
@@ -86,6 +87,7 @@ def prepare(step: RunningStep, home: Home) -> None:
         dataset_sha256=dataset.fingerprint(),
     )
     write_prepared(step.folder, prepared)
+    write_boxes(step.folder, dataset)
 
 
 def prepared_model(name: str, input_size: tuple[int, int], file: Conversion) -> PreparedModel:

@@ -12,18 +12,21 @@ def names(spec: RunSpec) -> list[str]:
 
 def test_each_precision_has_a_process_of_its_own_after_the_preparation() -> None:
     spec = make_spec(1, precisions=(Precision.FP32, Precision.INT8))
-    assert names(spec) == ["prepare", "fp32", "int8"]
-    prepare, *passes = steps_of(spec)
+    assert names(spec) == ["prepare", "fp32", "int8", "score"]
+    prepare, *passes, score = steps_of(spec)
     assert prepare.needed
-    assert not any(step.needed for step in passes)
+    assert not any(step.needed for step in (*passes, score))
+    assert all(step.measures for step in passes)
+    assert not prepare.measures
+    assert not score.measures
 
 
 def test_abba_goes_there_and_back() -> None:
     spec = make_spec(1, precisions=DETECTOR_PRECISIONS, order=Order.ABBA)
-    assert names(spec)[1:] == [
+    assert names(spec)[1:-1] == [
         "fp32", "fp16", "int8", "int8 again", "fp16 again", "fp32 again",
     ]  # fmt: skip
-    assert {precision_of(name) for name in names(spec)[1:]} == {"fp32", "fp16", "int8"}
+    assert {precision_of(name) for name in names(spec)[1:-1]} == {"fp32", "fp16", "int8"}
 
 
 def test_a_random_order_is_that_of_the_run() -> None:

@@ -328,7 +328,7 @@ def test_the_cool_down_gate_opens_when_cool_or_at_its_limit(
     monkeypatch.setattr(observer.Board, "sample", lambda _, *given: oven.sample(*given))
     spec = msgspec.structs.replace(make_spec(1), cool_down=CoolDown(limit_s=limit))
     folder = write_run(home, spec, {}, waiting=True)
-    steps("finish-1", "finish-2", needed=False)
+    steps("fp32", "fp16", needed=False)
     drain(home, Flag())
     assert Lab(home).runs()[0].outcome is Outcome.FINISHED
     records = RunReader(folder).poll()

@@ -1,0 +1,1 @@
+"""What is computed of a pass when it is over: how sure its figures are, and average precision."""
