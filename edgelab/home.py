@@ -34,6 +34,11 @@ class Home:
         return self.root / "runs"
 
     @property
+    def hub(self) -> Path:
+        """Models downloaded from a hub, by repository and commit."""
+        return self.root / "hub"
+
+    @property
     def index(self) -> Path:
         """The TinyDB file: one small document a run."""
         return self.root / "index.json"

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 from edgelab.catalogue import Catalogue
+from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.settings.common import Precision
-from runners.extras import needs
+from runners.hub import OnBytes, find_model
 from runners.smolvlm.layout import find_layout, precisions_of
 
 EngineName = Literal["torch", "onnx"]
@@ -25,7 +26,6 @@ TORCH_PRECISIONS = (
 
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 _BLOCK, _BLOCKS = 4096, 256
-_WANTED = ("*.json", "*.jinja", "*.model", "*.txt", "*.safetensors")
 
 
 @dataclass(frozen=True)
@@ -61,33 +61,24 @@ class Checkpoint:
         raise Problem(f"{self.folder}: no weights in it (looked for {', '.join(_WEIGHTS)})")
 
 
-def find_checkpoint(model: str, revision: str | None, catalogue: Catalogue) -> Checkpoint:
-    """The model by its catalogue name, its folder, or its hub id; raises Problem."""
-    entry = catalogue.hub_model(model)
+def find_checkpoint(
+    model: str, revision: str | None, home: Home, tell: OnBytes | None = None
+) -> Checkpoint:
+    """The model by its catalogue name, its folder, or its hub id; raises Problem.
+
+    What is not on the board is downloaded, `tell` hears how far it has come.
+    """
+    name, source = model, model
+    entry = Catalogue(home).hub_model(model)
     if entry is not None:
         profile = entry.require()
-        revision = revision or profile.revision
-        return Checkpoint(entry.name, fetched(profile.repository, revision))
-    path = Path(model).expanduser()
+        name, source, revision = entry.name, profile.repository, revision or profile.revision
+    path = Path(source).expanduser()
     if path.is_dir():
-        return Checkpoint(path.name, path)
-    if model.count("/") == 1 and not model.startswith((".", "/", "~")):
-        return Checkpoint(model, fetched(model, revision))
+        return Checkpoint(name if entry is not None else path.name, path)
+    if source.count("/") == 1 and not source.startswith((".", "/", "~")):
+        return Checkpoint(name, find_model(source, revision, home, tell))
     raise Problem(f"{model}: neither a model of the catalogue, nor a folder, nor a hub id")
-
-
-def fetched(repository: str, revision: str | None) -> Path:
-    """The folder of a hub's repository: from the hub's cache, else downloaded. Raises Problem."""
-    with needs("vlm", f"the model {repository} of the hub"):
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-    try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=list(_WANTED)))
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
-        raise Problem(
-            f"{repository}: not in the hub's cache, and the hub could not be reached or does not "
-            f"know it ({' '.join(str(error).split())[:300]})"
-        ) from None
 
 
 def fingerprint(files: tuple[Path, ...], config: Path) -> str:

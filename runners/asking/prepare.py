@@ -23,6 +23,7 @@ from runners.asking.checkpoint import Checkpoint, find_checkpoint, fingerprint
 from runners.asking.prepared import VERSION, AskedModel, Questions, write_questions
 from runners.asking.questions import Asking, ask_counts
 from runners.datasets.source import open_source
+from runners.downloading import Downloading
 from runners.drawing import Drawing
 from runners.extras import needs
 from runners.finetuning.prompts import read_prompts, require
@@ -51,7 +52,7 @@ def prepare(step: RunningStep, home: Home) -> None:
     prompts = read_prompts(settings.prompts, home)
     require(prompts, settings.prompt, settings.language)
     step.phase("find the model", unit="")
-    checkpoint = find_checkpoint(settings.model, settings.revision, catalogue)
+    checkpoint = find_checkpoint(settings.model, settings.revision, home, Downloading(step))
     _check_libraries(checkpoint)
     models, problems = _models(checkpoint, settings, step.folder.artifacts)
     for problem in problems.values():

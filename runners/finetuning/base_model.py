@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,10 +15,10 @@ from transformers import (
     utils,
 )
 
-from edgelab.catalogue import Catalogue
 from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.settings.finetune import BasePrecision, FinetuneSettings
+from runners.asking.checkpoint import find_checkpoint
 from runners.finetuning.parts import PATTERNS
 
 _FORMATS = {BasePrecision.BF16: torch.bfloat16}
@@ -37,22 +36,20 @@ class BaseModel:
 def load_base(
     source: str,
     precision: BasePrecision,
-    revision: str | None = None,
     max_pixels: int | None = None,
 ) -> BaseModel:
-    """Load a local folder or a hub id. Raises Problem where it is no model that can be tuned.
+    """Load a local folder. Raises Problem where it is no model that can be tuned.
 
     Only safetensors are read and no code of a repository is run. INT8 and NF4 are bitsandbytes',
     with FP32 as compute format: on a CPU half precision would be slower and less exact.
     `max_pixels` bounds what Qwen2-VL sees of an image: it spends a token on 784 px.
     """
     try:
-        config = AutoConfig.from_pretrained(source, revision=revision)
+        config = AutoConfig.from_pretrained(source)
         _check_architecture(source, config.model_type)
-        processor = AutoProcessor.from_pretrained(source, revision=revision)
+        processor = AutoProcessor.from_pretrained(source)
         model = AutoModelForImageTextToText.from_pretrained(
             source,
-            revision=revision,
             dtype=_FORMATS.get(precision, torch.float32),
             quantization_config=_quantisation(precision),
             device_map=_device(),
@@ -70,12 +67,8 @@ def load_for(settings: FinetuneSettings, home: Home) -> BaseModel:
     """The model that a run asks for, by its catalogue name, its folder, or its hub id."""
     torch.set_num_threads(settings.threads)
     utils.logging.disable_progress_bar()  # the log is a file
-    source, revision = settings.model, settings.revision
-    entry = Catalogue(home).hub_model(settings.model)
-    if entry is not None:
-        profile = entry.require()
-        source, revision = profile.repository, revision or profile.revision
-    return load_base(source, settings.precision, revision, settings.max_pixels)
+    folder = find_checkpoint(settings.model, settings.revision, home).folder
+    return load_base(str(folder), settings.precision, settings.max_pixels)
 
 
 def _check_architecture(source: str, model_type: str) -> None:
@@ -107,9 +100,4 @@ def _bound_pixels(processor: Any, model_type: str, max_pixels: int) -> None:
 
 def _why_not(source: str, error: Exception) -> str:
     reason = " ".join(str(error).split())[:300]
-    if isinstance(error, OSError) and not Path(source).exists():
-        return (
-            f"{source}: neither a folder nor in the hub's cache, and the hub could not be reached "
-            f"or does not know it ({reason})"
-        )
     return f"{source}: cannot be loaded ({reason})"

@@ -11,6 +11,8 @@ from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.records import DatasetFacts, SplitFacts
 from edgelab.settings.finetune import FinetuneSettings
+from runners.asking.checkpoint import find_checkpoint
+from runners.downloading import Downloading
 from runners.drawing import Drawing
 from runners.extras import needs
 from runners.finetuning.artifacts import Artifacts
@@ -27,6 +29,7 @@ def run(step: RunningStep, settings: FinetuneSettings, home: Home) -> None:
     _check_libraries(settings)
     prompts = read_prompts(settings.prompts, home)
     require(prompts, settings.prompt)
+    find_checkpoint(settings.model, settings.revision, home, Downloading(step))
     step.phase("read the dataset")
     data = collect(settings, prompts, home, step.warning, Drawing(step))
     try:

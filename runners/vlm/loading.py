@@ -9,20 +9,18 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
+import logging
 import warnings
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
+from transformers import AutoModelForImageTextToText, BitsAndBytesConfig, utils
 
 from edgelab.problem import Problem
 from edgelab.settings.common import Precision
-from runners.memory import is_out_of_memory
+from runners.memory import give_memory_back, is_out_of_memory, return_large_blocks
 from runners.vlm.families import Seeing, Vlm, model_type_of, open_hub, open_mobilevlm
 from runners.vlm.mobilevlm import MODEL_TYPES, load_mobilevlm
 from runners.vlm.weights import weight_files
@@ -37,6 +35,8 @@ def load_vlm(folder: Path, precision: Precision, seeing: Seeing | None = None) -
     repository is ever run.
     """
     seeing = seeing or Seeing()
+    return_large_blocks()
+    _quiet()
     try:
         if model_type_of(folder) in MODEL_TYPES:
             vlm = open_mobilevlm(folder, load_mobilevlm(folder, **_options(precision)), seeing)
@@ -52,11 +52,10 @@ def load_vlm(folder: Path, precision: Precision, seeing: Seeing | None = None) -
     return vlm
 
 
-def give_memory_back() -> None:
-    """What the loader held beside the weights goes back to the system, not only to Python."""
-    gc.collect()
-    with suppress(OSError, AttributeError):  # another C library than glibc has none
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
+def _quiet() -> None:
+    """The log is a file: no progress bars, and no line a layer that bitsandbytes rounds."""
+    utils.logging.disable_progress_bar()
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def _load_hub(folder: Path, precision: Precision) -> Any:

@@ -50,6 +50,8 @@ def _weights_of(module: nn.Module) -> list[tuple[str, int, int, int]]:
     if isinstance(module, torch.ao.nn.quantized.dynamic.Linear) and packed is not None:
         weight = module.weight()
         found.append((_NAMES[weight.dtype], weight.numel(), weight.numel(), id(packed)))
+        if (bias := module.bias()) is not None:
+            found.append(("fp32", bias.numel(), 4 * bias.numel(), bias.data_ptr()))
     return found
 
 

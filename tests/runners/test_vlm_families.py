@@ -12,6 +12,7 @@ import pytest
 
 from edgelab.problem import Problem
 from edgelab.settings.common import Precision
+from edgelab.vlm_weights import read_weights
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -98,6 +99,7 @@ def test_each_precision_answers_within_its_logit_error_and_is_proven(
         proof = prove_loaded(vlm.model)
         assert precision.value in proof.formats
         assert precision.value in proof.words
+        assert proof.formats == read_weights(checkpoint(family)).formats(precision)
         if precision in (Precision.FP32, Precision.FP16, Precision.BF16):
             assert proof.words == f"100% {precision.value}"
         else:

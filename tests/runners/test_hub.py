@@ -1,0 +1,160 @@
+"""Downloads by the real client from a hub on the loopback: whole, cut off, damaged, unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from edgelab.home import Home
+from edgelab.problem import Problem
+from tests.runners.hub_server import COMMIT, REPOSITORY, Hub, serve
+
+constants = pytest.importorskip("huggingface_hub.constants")
+
+from runners import hub as hub_module  # noqa: E402
+from runners.hub import HubFile, find_model, needed  # noqa: E402
+
+WEIGHTS = bytes(range(256)) * 4096  # 1 MiB
+
+
+class _Disk(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    files = {
+        "config.json": b'{"model_type": "idefics3"}', "tokenizer.json": b"{}",
+        "model.safetensors": WEIGHTS, "pytorch_model.bin": WEIGHTS, "README.md": b"read me",
+        "onnx/vision_encoder.onnx": WEIGHTS,
+    }  # fmt: skip
+    with serve(Hub(files, frozenset({"model.safetensors", "pytorch_model.bin"}))) as served:
+        # The client reads its variables when it is imported.
+        monkeypatch.setattr(constants, "ENDPOINT", served.url)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE",
+            served.url + "/{repo_id}/resolve/{revision}/{filename}",
+        )  # fmt: skip
+        monkeypatch.setenv("HF_TOKEN", "")
+        yield served
+
+
+def asked_for(hub: Hub) -> list[str]:
+    return [name for name, _ in hub.ranges]
+
+
+def test_only_what_a_runner_needs_is_downloaded_checked_and_found_again(
+    hub: Hub, home: Home
+) -> None:
+    told: list[tuple[int, int]] = []
+    folder = find_model(REPOSITORY, None, home, lambda done, total: told.append((done, total)))
+    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
+    assert set(asked_for(hub)) == {"config.json", "tokenizer.json", "model.safetensors"}
+    total = len(WEIGHTS) + len(hub.files["config.json"]) + len(hub.files["tokenizer.json"])
+    assert told[-1] == (total, total)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+    hub.ranges.clear()
+    assert find_model(REPOSITORY, None, home) == find_model(REPOSITORY, COMMIT, home) == folder
+    assert hub.ranges == []
+
+
+def test_a_download_that_was_ended_goes_on_where_it_stood(hub: Hub, home: Home) -> None:
+    part = home.hub / "lab--tiny" / COMMIT / "model.safetensors.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(WEIGHTS[:300_000])
+    folder = find_model(REPOSITORY, COMMIT, home)
+    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
+    assert ("model.safetensors", "bytes=300000-") in hub.ranges
+    assert not part.exists()
+
+
+def test_a_stop_in_the_middle_keeps_what_is_there(hub: Hub, home: Home) -> None:
+    class Stopped(BaseException):
+        pass
+
+    def stop(done: int, _total: int) -> None:
+        if done > 100_000:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        find_model(REPOSITORY, None, home, stop)
+    assert list(home.hub.rglob("*.part"))
+    find_model(REPOSITORY, None, home)
+    assert not list(home.hub.rglob("*.part"))
+
+
+def test_a_damaged_file_is_refused_and_removed(hub: Hub, home: Home) -> None:
+    hub.damaged = frozenset({"model.safetensors"})
+    with pytest.raises(Problem, match=r"lab/tiny: model\.safetensors is not what the hub says"):
+        find_model(REPOSITORY, None, home)
+    hub.damaged = frozenset()
+    assert (find_model(REPOSITORY, None, home) / "model.safetensors").read_bytes() == WEIGHTS
+
+
+def test_a_damaged_small_file_is_refused_too(hub: Hub, home: Home) -> None:
+    hub.damaged = frozenset({"config.json"})
+    with pytest.raises(Problem, match=r"config\.json is not what the hub says"):
+        find_model(REPOSITORY, None, home)
+
+
+def test_what_the_hub_does_not_know_is_named(hub: Hub, home: Home) -> None:
+    with pytest.raises(Problem, match="lab/none: the hub does not know it"):
+        find_model("lab/none", None, home)
+    with pytest.raises(Problem, match="lab/tiny: no revision 'v9' of it"):
+        find_model(REPOSITORY, "v9", home)
+
+
+def test_without_a_network_one_line_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, home: Home, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(Problem) as problem:
+        find_model(REPOSITORY, None, home)
+    text = str(problem.value)
+    assert text.startswith("lab/tiny: not on this board, and the hub cannot be reached")
+    assert "hf download lab/tiny --local-dir FOLDER" in text
+    assert "\n" not in text
+
+
+def test_a_disk_without_room_is_told_before_the_download(
+    hub: Hub, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module.shutil, "disk_usage", lambda _: _Disk(1, 1, 1_000_000))
+    with pytest.raises(Problem, match=r"1.0 MB to download, 1.0 MB free"):
+        find_model(REPOSITORY, None, home)
+    assert hub.ranges == []
+
+
+def test_what_the_hubs_own_program_left_is_used(hub: Hub, home: Home, tmp_path: Path) -> None:
+    cached = tmp_path / "cache" / "models--lab--tiny"
+    folder = cached / "snapshots" / COMMIT
+    folder.mkdir(parents=True)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(COMMIT)
+    (folder / "config.json").write_bytes(hub.files["config.json"])
+    (folder / "model.safetensors").write_bytes(WEIGHTS)
+    assert find_model(REPOSITORY, None, home) == folder
+    assert hub.ranges == []
+
+
+@pytest.mark.parametrize(
+    ("there", "taken"),
+    [
+        (["a.bin", "pytorch_model.bin", "model.safetensors"], ["model.safetensors"]),
+        (["pytorch_model-1.bin", "pytorch_model-2.bin"],
+         ["pytorch_model-1.bin", "pytorch_model-2.bin"]),
+        (["onnx/embed_tokens_q4.onnx", "onnx/other.onnx"], ["onnx/embed_tokens_q4.onnx"]),
+        (["original/model.safetensors", "pytorch_model.bin"], ["pytorch_model.bin"]),
+        (["config.json", "run.py", "vocab.txt"], ["config.json", "vocab.txt"]),
+    ],
+)  # fmt: skip
+def test_weights_are_taken_in_one_layout(there: list[str], taken: list[str]) -> None:
+    assert [f.name for f in needed(HubFile(name, 1, None, None) for name in there)] == taken
