@@ -31,6 +31,18 @@ class CountCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     changed: NotNegative
 
 
+class AnswerCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A classifier's answers on the checked images beside the source's.
+
+    `changed`: images that get another class. Errors: the largest change among an image's class
+    probabilities, its mean over the images and its largest.
+    """
+
+    changed: NotNegative
+    mean_error: Error
+    largest_error: Error
+
+
 class LatencyCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Median ms of one inference, both measured in turns on this machine, warm-up apart."""
 
@@ -84,6 +96,7 @@ class ConversionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     executed: ExecutedPrecision
     refusal: str | None = None
     counts: tuple[CountCheck, ...] = ()
+    answers: AnswerCheck | None = None
     source_score: float | None = None
     outcome_score: float | None = None
     latency: LatencyCheck | None = None
@@ -144,6 +157,13 @@ class ConversionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         )
 
     def _found(self) -> Iterator[tuple[str, str]]:
+        if (answers := self.answers) is not None:
+            same = self.checked - answers.changed
+            yield "same answer", f"on {same} of {self.checked} images ({same / self.checked:.1%})"
+            yield (
+                "probabilities",
+                f"off by {answers.mean_error:.4f} in the mean, {answers.largest_error:.3f} at most",
+            )
         if self.source_score is not None and self.outcome_score is not None:
             yield "highest score", f"{self.outcome_score:.3f}, the source's {self.source_score:.3f}"
         for check in self.counts:

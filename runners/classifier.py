@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.classify_input import as_planes, resized
+from runners.classify_input import to_input
 from runners.detections import NotFinite
 from runners.images import Pixels
 from runners.session import open_session, session_options
@@ -35,8 +35,11 @@ class ImageClassifier:
 
     def preprocess(self, image: Pixels) -> tuple[NDArray[Any], None]:
         """The input tensor, (1, 3, side, side): the numbers that a training makes of the image."""
-        planes = as_planes(resized(image, self.side))
-        return planes[None].astype(self._dtype, copy=False), None
+        return self.cast(to_input(image, self.side)[0]), None
+
+    def cast(self, tensor: NDArray[Any]) -> NDArray[Any]:
+        """An input tensor in the number format that the model takes."""
+        return tensor.astype(self._dtype, copy=False)
 
     def make_preprocessor(self) -> Any:
         """It keeps nothing, so that every thread may have the same."""

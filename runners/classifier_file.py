@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgelab.problem import Problem
+from runners.classify_input import CLASSIFY
 from runners.model_file import OnnxFile, check_names, output_shapes, read_onnx
 
-TASK = "classify"
 SMALLEST = 8
 """Px a side, as in training."""
 
@@ -27,7 +27,7 @@ class ClassifierFile(OnnxFile):
 
 def read_classifier(path: Path, name: str) -> ClassifierFile:
     """Read and try out the classifier at `path`; raises Problem where it is none."""
-    file, _ = read_onnx(path, name, TASK, None, SMALLEST)
+    file, _ = read_onnx(path, name, CLASSIFY, None, SMALLEST)
     height, width = file.input_size
     if height != width:
         raise Problem(f"{path}: takes images of {height}x{width} px, expected a square")

@@ -12,6 +12,15 @@ Side = int
 """Px a side of the square input."""
 
 
+CLASSIFY = "classify"
+"""The task that stands in a classifier's metadata."""
+
+
+def to_input(image: Pixels, side: Side) -> tuple[NDArray[np.float32], None]:
+    """The input tensor of a classifier, (1, 3, side, side)."""
+    return as_planes(resized(image, side))[None], None
+
+
 def resized(image: Pixels, side: Side) -> Pixels:
     """Stretched to a square: by area where it shrinks, by lines where it grows."""
     height, width = image.shape[:2]

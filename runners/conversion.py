@@ -24,16 +24,15 @@ from edgelab.problem import Problem
 from edgelab.records import Converted
 from edgelab.settings.common import Precision
 from edgelab.settings.convert import Activations, Calibration
+from runners.conversion_kinds import Convertible, kind_of
 from runners.converted import Conversion, ConvertedModels, Recipe
 from runners.datasets.dataset import Dataset, Sample, evenly
 from runners.datasets.source import Source
-from runners.detections import Selection
-from runners.detector import Detector
 from runners.images import read_regular_file
 from runners.memory import is_out_of_memory
-from runners.model_file import ModelFile, load_graph
+from runners.model_file import load_graph
 from runners.model_folder import CarriedFiles
-from runners.quantisation_doctor import LOWEST_SCORE, compare_latency, examine
+from runners.quantisation_doctor import compare_latency
 from runners.quantise import to_half, to_integer
 from runners.session import RUNTIME
 from runners.step import RunningStep, now
@@ -57,10 +56,16 @@ class Pool:
     remark: str | None = None
 
     @classmethod
-    def of(cls, images: Sequence[Path], calibrate: int, remark: str | None = None) -> Pool:
-        """Hold some out: what is over, but never more than a fifth of the images."""
+    def of(
+        cls,
+        images: Sequence[Path],
+        calibrate: int,
+        remark: str | None = None,
+        most: int = CHECKED_IMAGES,
+    ) -> Pool:
+        """Hold out up to `most`: what is over, but never more than a fifth of the images."""
         images = list(dict.fromkeys(images))
-        held = min(CHECKED_IMAGES, len(images) // CHECKED_SHARE or len(images) // 2)
+        held = min(most, len(images) // CHECKED_SHARE or len(images) // 2)
         check = evenly(images, held)
         others = [image for image in images if image not in set(check)]
         return cls(tuple(evenly(others, calibrate)), tuple(check), remark)
@@ -110,7 +115,7 @@ class Converter:
         self,
         step: RunningStep,
         home: Home,
-        model: ModelFile,
+        model: Convertible,
         wishes: Wishes,
         open_pool: Callable[[], Pool],
         carried: CarriedFiles | None = None,
@@ -118,6 +123,7 @@ class Converter:
         self.step = step
         self.cache = ConvertedModels(home.converted)
         self.model = model
+        self.kind = kind_of(model)
         self.wishes = wishes
         self._open_pool = open_pool
         self._carried = carried
@@ -211,18 +217,17 @@ class Converter:
             return ()
         images = self._pool.calibrate[:TRIAL_IMAGES]
         self.step.phase("int8 model: time u8 and s8 activations", unit="")
-        both = (Activations.U8, Activations.S8)
-        size, selection = self.model.input_size, Selection(LOWEST_SCORE, 0.5)
+        both, size = (Activations.U8, Activations.S8), self.model.input_size
         with tempfile.TemporaryDirectory(prefix="edgelab-trial-") as folder:
-            detectors = []
+            opened = []
             for activations in both:
                 path = Path(folder) / f"{activations}.onnx"
                 made = to_integer(
                     self._graph(), size, images, lambda _: None, activations=activations
                 )
                 onnx.save(made.model, path)
-                detectors.append(Detector(path, size, selection, self.wishes.threads))
-            times = compare_latency(*detectors)
+                opened.append(self.kind.open(path, self.wishes.threads))
+            times = compare_latency(*opened)
         trials = (Trial(both[0], times.source_ms), Trial(both[1], times.outcome_ms))
         return tuple(sorted(trials, key=lambda trial: trial.outcome_ms))
 
@@ -253,7 +258,7 @@ class Converter:
     def _report(self, path: Path, precision: Precision, **more: Any) -> ConversionReport:
         images, model = self._pool.check, self.model
         self.step.phase(f"{precision} model: check", len(images))
-        found = examine(model, path, images, self.wishes.threads, self.step.progress)
+        found = self.kind.examine(path, images, self.wishes.threads, self.step.progress)
         data = path.read_bytes()
         return ConversionReport(
             version=REPORT_VERSION,
@@ -269,13 +274,11 @@ class Converter:
             threads=self.wishes.threads,
             executed=found.executed,
             refusal=found.refusal(precision),
-            counts=found.counts,
-            source_score=found.source_score,
-            outcome_score=found.outcome_score,
             latency=found.latency,
             nodes=found.nodes,
             checked=found.checked,
             remarks=found.remarks(),
+            **found.findings(),
             **more,
         )
 

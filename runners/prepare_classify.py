@@ -7,7 +7,7 @@ execute, and leaves it all in artifacts/prepared.json.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -17,12 +17,11 @@ from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.records import DatasetFacts
 from edgelab.settings.classify import ClassifySettings
-from edgelab.settings.common import Precision
 from edgelab.steps import PREPARE
 from runners.classes import ClassMap, map_classes
-from runners.classifier_file import ClassifierFile, read_classifier
-from runners.converted import Conversion
-from runners.datasets.dataset import WHOLE
+from runners.classifier_file import read_classifier
+from runners.conversion import Converter, Pool, Wishes
+from runners.datasets.dataset import WHOLE, evenly
 from runners.datasets.labelled import (
     SPLITS,
     Labelled,
@@ -37,10 +36,17 @@ from runners.datasets.picture_files import as_files
 from runners.drawing import Drawing
 from runners.model_file import find_model
 from runners.prepare import prepared_model
-from runners.prepared import PREPARED_VERSION, Prepared, write_prepared
+from runners.prepared import PREPARED_VERSION, Prepared, PreparedImage, write_prepared
 from runners.step import RunningStep, now, open_step
 
-TEST = "test"
+TEST, VAL = "test", "val"
+
+CHECKED_IMAGES = 100
+"""One answer more or less is much of twenty."""
+
+_SAME = (
+    "int8 was calibrated on images that are also measured: the split test would leave val for it"
+)
 
 _UNKNOWN = ClassifierProfile(schema_version=1, title="a file", file="-")
 """How a model without a profile was trained: as one is where nothing is said."""
@@ -85,7 +91,13 @@ def prepare(step: RunningStep, home: Home) -> None:
     )
     step.phase("read the images", len(pictures))
     images = as_files(pictures, step.folder.artifacts / "images", step.progress)
-    models, problems = _models(model, settings)
+    models, problems = Converter(
+        step,
+        home,
+        model,
+        Wishes(threads=settings.threads),
+        lambda: _pool(step, settings, profile, data, images),
+    ).convert_all(settings.precisions)
     for problem in problems.values():
         step.warning(problem)
     prepared = Prepared(
@@ -104,15 +116,23 @@ def prepare(step: RunningStep, home: Home) -> None:
     write_prepared(step.folder, prepared)
 
 
-def _models(
-    model: ClassifierFile, settings: ClassifySettings
-) -> tuple[dict[Precision, Conversion], dict[Precision, str]]:
-    """The file as it is; no other precision is made of it. Raises Problem where it is not asked."""
-    others = [each for each in settings.precisions if each is not model.held]
-    problems = {each: f"{model.path}: holds {model.held} weights, not {each}" for each in others}
-    if len(others) == len(settings.precisions):
-        raise Problem(problems[others[0]])
-    return {model.held: Conversion(model.path.absolute(), model.sha256, model.size_bytes)}, problems
+def _pool(
+    step: RunningStep,
+    settings: ClassifySettings,
+    profile: ClassifierProfile | None,
+    data: Labelled,
+    measured: Sequence[PreparedImage],
+) -> Pool:
+    """Images of val to calibrate on and to check the outcome on; those measured where all are."""
+    if settings.split in (WHOLE, VAL):
+        paths = [Path(image.path) for image in measured if image.problem is None]
+        return Pool.of(paths, settings.calibration_images, _SAME, CHECKED_IMAGES)
+    val = _splits(settings, profile, data).val
+    chosen = evenly(val, settings.calibration_images + CHECKED_IMAGES)
+    step.phase("read the images that calibrate", len(chosen))
+    images = as_files(chosen, step.folder.artifacts / VAL, step.progress)
+    paths = [Path(image.path) for image in images if image.problem is None]
+    return Pool.of(paths, settings.calibration_images, most=CHECKED_IMAGES)
 
 
 def _unknown(classes: ClassMap) -> Iterator[str]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import statistics
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from time import perf_counter_ns
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
@@ -24,7 +25,7 @@ from edgelab.settings.common import Precision
 from runners.detections import Detections, NotFinite, Selection
 from runners.detector import Detector
 from runners.images import ImageProblem, read_image
-from runners.model_file import ModelFile
+from runners.model_file import ModelFile, OnnxFile
 from runners.node_errors import node_errors
 from runners.precision import prove_executed
 
@@ -56,18 +57,35 @@ class Found(NamedTuple):
     outcome: Detections | None
 
 
-@dataclass(frozen=True)
-class Examination:
-    """What the doctor found; see `edgelab.conversion` for the words."""
+class Runs(Protocol):
+    """A model in a session, as far as its speed is concerned."""
+
+    def blank(self) -> Tensor:
+        """An input tensor of zeros."""
+        ...
+
+    def infer(self, tensor: Tensor) -> Sequence[Tensor]:
+        """The outputs of the model."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examination(ABC):
+    """What the doctor found of any model; see `edgelab.conversion` for the words."""
 
     executed: ExecutedPrecision
-    counts: tuple[CountCheck, ...]
-    source_score: float
-    outcome_score: float
     not_finite: int
     latency: LatencyCheck
     nodes: tuple[NodeError, ...]
     checked: int
+
+    @abstractmethod
+    def collapse(self) -> str | None:
+        """Why the outcome is another model; None where it is not."""
+
+    @abstractmethod
+    def findings(self) -> dict[str, Any]:
+        """What the report has of this kind of model, by the names of its fields."""
 
     def refusal(self, precision: Precision) -> str | None:
         """Why the outcome is not to be used; None where it is good."""
@@ -75,17 +93,39 @@ class Examination:
             return f"gives numbers that are none on {self.not_finite} of {self.checked} images"
         if precision is Precision.INT8 and not self.executed.integer:
             return f"nothing runs in integers: it runs as {self.executed.words}"
-        return self._collapse()
+        return self.collapse()
 
     def remarks(self) -> tuple[str, ...]:
         """What a reader must know although it is no reason to refuse."""
         if not self.checked:
             return ("no image to check it on",)
-        if self.source_score < TELLING_SCORE:
-            return ("the source finds nothing on these images: counts could not be compared",)
         return ()
 
-    def _collapse(self) -> str | None:
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorExamination(Examination):
+    """Counts at each threshold, and the highest scores."""
+
+    counts: tuple[CountCheck, ...]
+    source_score: float
+    outcome_score: float
+
+    def findings(self) -> dict[str, Any]:
+        """What the report has of it."""
+        return {
+            "counts": self.counts,
+            "source_score": self.source_score,
+            "outcome_score": self.outcome_score,
+        }
+
+    def remarks(self) -> tuple[str, ...]:
+        """As of any model, and where the source finds nothing."""
+        if self.checked and self.source_score < TELLING_SCORE:
+            return ("the source finds nothing on these images: counts could not be compared",)
+        return super().remarks()
+
+    def collapse(self) -> str | None:
+        """Why the outcome is another model; None where it is not."""
         for check in self.counts:
             if check.changed > CHANGED_SHARE * check.source + CHANGED_OBJECTS:
                 return (
@@ -108,7 +148,7 @@ def examine(
     images: Sequence[Path],
     threads: int,
     on_image: Callable[[int], None],
-) -> Examination:
+) -> DetectorExamination:
     """Compare `outcome` with the model it was made from; `on_image` is told of each image.
 
     Images that cannot be read are left out. Raises Problem where the outcome cannot be run at all.
@@ -128,21 +168,32 @@ def examine(
         if len(tensors) < NODE_IMAGES:
             tensors.append(detectors[0].preprocess(image)[0].copy())
         on_image(number)
-    return Examination(
-        executed=prove_executed(outcome),
+    return DetectorExamination(
+        **common_findings(source, outcome, detectors, tensors),
         counts=tuple(_check(found, threshold) for threshold in THRESHOLDS) if found else (),
         source_score=_highest(each.source for each in found),
         outcome_score=_highest(each.outcome for each in found),
         not_finite=sum(each.outcome is None for each in found),
-        latency=compare_latency(*detectors),
-        nodes=tuple(islice(node_errors(source.path, outcome, tensors), WORST_NODES)),
         checked=len(found),
     )
 
 
-def compare_latency(source: Detector, outcome: Detector) -> LatencyCheck:
+def common_findings(
+    source: OnnxFile, outcome: Path, opened: Sequence[Runs], tensors: Sequence[Tensor]
+) -> dict[str, Any]:
+    """What is examined alike for models of any task; `opened`: source and outcome."""
+    return {
+        "executed": prove_executed(outcome),
+        "latency": compare_latency(*opened),
+        "nodes": tuple(
+            islice(node_errors(source.path, outcome, tensors[:NODE_IMAGES]), WORST_NODES)
+        ),
+    }
+
+
+def compare_latency(source: Runs, outcome: Runs) -> LatencyCheck:
     """One inference of each in turns, on a blank image: the time does not depend on the pixels."""
-    runs = [_blank_run(detector) for detector in (source, outcome)]
+    runs = [_blank_run(model) for model in (source, outcome)]
     for _ in range(WARM_UP):
         for run in runs:
             run()
@@ -159,9 +210,9 @@ def compare_latency(source: Detector, outcome: Detector) -> LatencyCheck:
     return LatencyCheck(source_ms, outcome_ms, len(times[0]))
 
 
-def _blank_run(detector: Detector) -> Callable[[], object]:
-    tensor = detector.blank()
-    return lambda: detector.infer(tensor)
+def _blank_run(model: Runs) -> Callable[[], object]:
+    tensor = model.blank()
+    return lambda: model.infer(tensor)
 
 
 def _detect(detector: Detector, image: Any) -> Detections | None:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,12 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from edgelab.problem import Problem
 from edgelab.settings.convert import Activations, Calibration
+from runners.classify_input import CLASSIFY, to_input
 from runners.expectation import is_expectation, speed_up_expectations
-from runners.family import Preprocessor, open_family
+from runners.family import open_family
 from runners.images import ImageProblem, read_image
+from runners.quantise_classifier import OPERATORS, classifier_float_nodes
+from runners.scenarios import Preprocessor
 
 METHOD_VERSION = 3
 """Part of the cache key: raise it whenever the conversion changes."""
@@ -53,6 +57,26 @@ _METHODS = {
 _INTEGERS = {Activations.U8: QuantType.QUInt8, Activations.S8: QuantType.QInt8}
 
 Done = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is not the same for models of all tasks.
+
+    `float_nodes`: of a graph whose node names are unique, the names of those that stay in float.
+    `operators`: those that are quantised; None: all that can be.
+    """
+
+    preprocess: Preprocessor
+    float_nodes: Callable[[Any], list[str]]
+    operators: list[str] | None = None
+
+
+def plan_of(properties: Mapping[str, str], input_size: tuple[int, int]) -> Plan:
+    """The plan for a model with these metadata; raises HeadProblem for an unknown family."""
+    if properties.get("task") == CLASSIFY:
+        return Plan(partial(to_input, side=input_size[0]), classifier_float_nodes, [*OPERATORS])
+    return Plan(open_family(properties, input_size).preprocessor(np.float32), float_nodes)
 
 
 @dataclass(frozen=True)
@@ -80,25 +104,25 @@ def to_integer(
     """Quantise to int8 with the value ranges that `images` give rise to.
 
     `on_image(done)` is told of each calibration image. Images that cannot be read are left out.
-    Raises Problem where none is left, or where the model is no detector with convolutions.
+    Raises Problem where none is left, or where the model has nothing to quantise.
     """
     with tempfile.TemporaryDirectory(prefix="edgelab-quantise-") as folder:
         source, target = Path(folder) / "source.onnx", Path(folder) / "target.onnx"
         _preprocess(model, source)
         graph = onnx.load(source).graph
-        properties = {each.key: each.value for each in model.metadata_props}
-        preprocess = open_family(properties, input_size).preprocessor(np.float32)
-        kept = float_nodes(graph)
+        plan = plan_of({each.key: each.value for each in model.metadata_props}, input_size)
+        kept = plan.float_nodes(graph)
         with _without_advice():
             quantize_static(
                 str(source),
                 str(target),
-                CalibrationImages(graph.input[0].name, preprocess, images, on_image),
+                CalibrationImages(graph.input[0].name, plan.preprocess, images, on_image),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
                 activation_type=_INTEGERS[activations],
                 weight_type=QuantType.QInt8,
                 calibrate_method=_METHODS[method],
+                op_types_to_quantize=plan.operators,
                 nodes_to_exclude=kept,
                 extra_options={
                     # An image at a time: histograms would else hold every tensor of all of them.
@@ -157,7 +181,7 @@ def _is_readable(path: Path) -> bool:
 
 
 def float_nodes(graph: Any) -> list[str]:
-    """Names of the nodes that stay in float: the decoding, and the outermost convolutions."""
+    """Names of a detector's nodes that stay in float: decoding, and the outermost convolutions."""
     decoding = set(decoding_nodes(graph))
     into_decoding = {name for node in graph.node if node.name in decoding for name in node.input}
     convolutions = [

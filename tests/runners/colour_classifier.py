@@ -16,13 +16,23 @@ SHARPNESS = 40.0
 BGR = {"red": (40, 60, 200), "green": (50, 190, 70), "blue": (210, 60, 30)}
 
 
-def build_classifier(path: Path, classes: tuple[str, ...] = CLASSES, **changes: str) -> Path:
-    """Mean of each channel by a convolution, sharpened by a matrix: 8 x 8 px to 3 logits."""
+def build_classifier(
+    path: Path,
+    classes: tuple[str, ...] = CLASSES,
+    *,
+    order: tuple[int, ...] = (0, 1, 2),
+    **changes: str,
+) -> Path:
+    """Means of the channels by a convolution, mixed, sharpened: 8 x 8 px to 3 logits.
+
+    `order`: which channel each class is.
+    """
     means = np.zeros((3, 3, SIDE, SIDE), np.float32)
     for channel in range(3):
         means[channel, channel] = 1 / SIDE**2
     constants = {
         "means": means,
+        "mix": np.eye(3, dtype=np.float32)[list(order)].T,
         "sharpen": np.eye(3, dtype=np.float32) * SHARPNESS,
         "nothing": np.zeros(3, np.float32),
     }
@@ -30,7 +40,8 @@ def build_classifier(path: Path, classes: tuple[str, ...] = CLASSES, **changes: 
         [
             helper.make_node("Conv", ["images", "means"], ["pooled"], name="conv"),
             helper.make_node("Flatten", ["pooled"], ["flat"], name="flatten"),
-            helper.make_node("Gemm", ["flat", "sharpen", "nothing"], ["logits"], name="head"),
+            helper.make_node("Gemm", ["flat", "mix", "nothing"], ["mixed"], name="mix"),
+            helper.make_node("Gemm", ["mixed", "sharpen", "nothing"], ["logits"], name="head"),
         ],
         "colours",
         [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, SIDE, SIDE])],

@@ -8,25 +8,38 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx.parser
 import pytest
 
+from edgelab.catalogue import Catalogue, ClassifierProfile
 from edgelab.export import items_csv
 from edgelab.home import Home
 from edgelab.journal import JournalReader
 from edgelab.problem import Problem
 from edgelab.reader import LiveRun
-from edgelab.records import ClassifiedItem, DatasetFacts, ItemLine, ModelFacts, Record
+from edgelab.records import (
+    ClassifiedItem,
+    Converted,
+    DatasetFacts,
+    ItemLine,
+    ModelFacts,
+    Record,
+)
 from edgelab.records import Warning as WarningRecord
 from edgelab.run_folder import RunFolder
 from edgelab.settings.classify import ClassifySettings
-from edgelab.settings.common import Precision
+from edgelab.settings.common import DETECTOR_PRECISIONS, Precision
 from edgelab.spec import SPEC_VERSION, RunSpec
 from runners.classifier import ImageClassifier
+from runners.classifier_doctor import examine
 from runners.classifier_file import read_classifier
+from runners.datasets.chart_drawing import draw_chart
 from runners.datasets.labelled import make_splits
 from runners.datasets.labelled_sources import read_class_folders, read_digits
 from runners.datasets.picture_files import as_files
 from runners.images import read_image
+from runners.model_file import find_model
+from runners.quantise_classifier import classifier_float_nodes
 from tests.runners.colour_classifier import CLASSES, build_classifier, write_images
 from tests.runners.conftest import RunnerRun
 
@@ -227,3 +240,76 @@ def test_settings_refuse_what_belongs_to_counting() -> None:
         ClassifySettings(model="m", dataset="d", per_class=3)
     with pytest.raises(ValueError, match="vision-language"):
         ClassifySettings(model="m", dataset="d", precisions=(Precision.NF4,))
+
+
+class TestConversions:
+    def test_every_precision_gives_the_same_answers(
+        self, new_classify: NewClassify, colours: Path, tmp_path: Path
+    ) -> None:
+        images = write_images(tmp_path / "many", each=30)
+        run = new_classify(
+            model=str(colours), dataset=str(images), precisions=DETECTOR_PRECISIONS, val_share=0.4
+        )
+        for item in run_all(run):
+            assert item.top[0][0] == item.label
+        reports = [each.report for each in run.events(Converted) if isinstance(each, Converted)]
+        assert [report.precision for report in reports] == [Precision.FP16, Precision.INT8]
+        for report in reports:
+            assert report.refusal is None
+            assert report.counts == ()
+            assert report.answers is not None
+            assert report.answers.changed == 0
+            assert report.answers.largest_error < 0.1
+        _, int8 = reports
+        assert (int8.calibrated, int8.checked, int8.kept_float) == (29, 7, 2)
+        assert int8.executed.integer >= 1
+        assert "same answer" in dict(int8.facts())
+
+    def test_another_model_is_refused(self, colours: Path, images: Path, tmp_path: Path) -> None:
+        other = build_classifier(tmp_path / "other.onnx", order=(1, 2, 0))
+        paths = sorted(images.rglob("*.png"))
+        found = examine(read_classifier(colours, "c"), other, paths, 1, lambda _: None)
+        assert found.refusal(Precision.FP16) == (
+            "answers collapse: 24 of 24 images get another class than the source gives them"
+        )
+
+    def test_the_outermost_layers_and_attention_stay_in_float(self) -> None:
+        graph = onnx.parser.parse_graph(
+            """
+            g (float[1, 4] x) => (float[1, 4] y)
+            <float[4, 4] a = {1}, float[4, 4] b = {1}, float[4, 4] c = {1}>
+            {
+                first = MatMul(x, a)
+                scores = MatMul(first, first)
+                middle = MatMul(scores, b)
+                y = MatMul(middle, c)
+            }
+            """
+        )
+        for node in graph.node:
+            node.name = node.output[0]
+        assert set(classifier_float_nodes(graph)) == {"first", "y", "scores"}
+
+
+def test_a_run_that_was_cut_goes_on_where_it_was(
+    new_classify: NewClassify, colours: Path, images: Path
+) -> None:
+    run = new_classify(model=str(colours), dataset=str(images), split="all")
+    whole = run_all(run)
+    lines = run.folder.items.read_bytes().splitlines(keepends=True)
+    run.folder.items.write_bytes(b"".join(lines[:11]))
+    again = run_all(run)
+    assert [(each.index, each.top) for each in again] == [(e.index, e.top) for e in whole]
+
+
+def test_the_shipped_classifier_knows_charts(home: Home) -> None:
+    _, path, profile = find_model("vit-tiny-3-charts", Catalogue(home), ClassifierProfile)
+    model = read_classifier(path, "vit-tiny-3-charts")
+    assert profile is not None
+    assert (model.held, model.side, model.classes) == (Precision.FP32, 64, 11)
+    names = model.metadata.class_names
+    assert names is not None
+    classifier = ImageClassifier(path, model.side, 1)
+    charts = [(kind, draw_chart(kind, 224, (9, 9, n))[0]) for kind in names for n in range(3)]
+    right = sum(names[classifier(pixels).argmax()] == kind for kind, pixels in charts)
+    assert right >= 0.7 * len(charts)
