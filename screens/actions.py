@@ -77,6 +77,7 @@ ACTIONS: tuple[Action, ...] = (
         Place.LAB,
         ("b", "quick", "benchmark", "Run the quick benchmark: the embedded detector, all settled"),
         ("r", "run", "run", "Run the chosen model on the chosen dataset with these settings"),
+        ("p", "convert", "convert", "Convert the chosen model to the chosen precisions, examined"),
         ("s", "stop", "stop", "Stop the run that is on, after asking"),
         ("a", "runs", "all runs", "Show all runs"),
         ("m", "studies", "studies", "Show all studies: matrices of runs"),
@@ -121,6 +122,7 @@ ACTIONS: tuple[Action, ...] = (
         ("3", "tab('items')", "items", "Show the images, worst first; of a training its scores"),
         ("4", "tab('facts')", "facts", "Show settings, environment, hashes, executed precision"),
         ("5", "tab('log')", "log", "Show the last lines that the runner printed"),
+        ("6", "tab('doctor')", "doctor", "Show what the quantisation doctor found"),
         footer=False,
     ),
     *_at(

@@ -13,6 +13,7 @@ from textual.message import Message
 
 from edgelab import words
 from edgelab.catalogue import Catalogue, DatasetProfile, Entry, ModelProfile
+from edgelab.converting import default_name
 from edgelab.export import results_csv
 from edgelab.forecast import Fit
 from edgelab.lab import Lab
@@ -22,6 +23,8 @@ from edgelab.reader import LiveRun
 from edgelab.record import RunRecord
 from edgelab.records import Sample
 from edgelab.results import ResultRow, table
+from edgelab.settings.common import Precision
+from edgelab.settings.convert import ConvertSettings
 from edgelab.settings.detect import DetectSettings
 from screens.actions import Place, bindings
 from screens.base import ConsoleScreen
@@ -125,6 +128,8 @@ class LabScreen(ConsoleScreen):
         run = self._run_to_show(snapshot)
         if run is not None and (self.live is None or self.live.folder.id != run.spec.id):
             self.open(run)
+        if any(isinstance(run.spec.settings, ConvertSettings) for run in snapshot.over[:1]):
+            self._models = self.catalogue.models()
         self._show_results()
         self._show_models()
 
@@ -259,6 +264,28 @@ class LabScreen(ConsoleScreen):
         self.app.push_screen(
             Ask(self.face, "It may not fit. Run it all the same?", model.reason), go
         )
+
+    def action_convert(self) -> None:
+        """Convert the chosen model; images of the chosen dataset calibrate and check it."""
+        model, dataset = self.models.row, self.datasets.row
+        wanted = [each for each in self.settings.precisions if each is not Precision.FP32]
+        if model is None or dataset is None or not wanted:
+            self.console.say("choose a model, a dataset, and fp16 or int8 first", bad=True)
+            return
+        name, home = model.entry.name, self.console.lab.home
+        problem = model.problem or dataset.problem
+        if problem is not None:
+            self.console.say(words.plain(problem, 300), bad=True)
+            return
+        settings = ConvertSettings(
+            model=name,
+            dataset=dataset.name,
+            name=default_name(name, self.catalogue, home),
+            precisions=tuple(wanted),
+            calibration_images=self.settings.calibration_images,
+            threads=self.settings.threads,
+        )
+        self.console.submit(settings, f"convert {name}")
 
     def action_quick(self) -> None:
         """Run the quick benchmark."""

@@ -13,13 +13,16 @@ from textual.containers import Container
 from textual.message import Message
 
 from edgelab import words
-from edgelab.export import curves_csv, items_csv
+from edgelab.export import conversions_csv, curves_csv, items_csv
 from edgelab.problem import Problem
+from edgelab.projection import RunProjection
 from edgelab.reader import LiveRun, Replay
 from edgelab.record import RunRecord
 from edgelab.records import Item
 from edgelab.scored import scored_rows
+from edgelab.settings.convert import ConvertSettings
 from screens.actions import Place, bindings
+from screens.doctor import DOCTOR_COLUMNS, findings
 from screens.face import Face
 from screens.facts import FACT_COLUMNS, LOG_COLUMNS, Fact, facts_of, log_of
 from screens.ink import count
@@ -40,6 +43,7 @@ TABS = (
     ("items", "items"),
     ("facts", "facts"),
     ("log", "log"),
+    ("doctor", "doctor"),
 )
 LEARNING_TABS = tuple((tab, "scores" if tab == "items" else name) for tab, name in TABS)
 SLOWEST, FASTEST = 0.5, 16.0
@@ -47,7 +51,7 @@ _SEEK_SHARE = 0.02
 
 
 class RunScreen(TableScreen):
-    """The live panels above, one of four tabs below; folded on small terminals."""
+    """The live panels above, one of the other tabs below; folded on small terminals."""
 
     CSS_PATH = "run.tcss"
     BINDINGS = bindings(Place.RUN)
@@ -94,6 +98,10 @@ class RunScreen(TableScreen):
         yield Table(
             LOG_COLUMNS, lambda f: f.number, face, "Log", "log", headed=False, pinned=0,
             nothing="The runner printed nothing.",
+        )  # fmt: skip
+        yield Table(
+            DOCTOR_COLUMNS, lambda f: f.number, face, "Quantisation doctor", "doctor", headed=False,
+            nothing="No model was converted for this run.",
         )  # fmt: skip
         yield FilterLine(face)
         yield KeyLine(face, Place.RUN)
@@ -187,10 +195,17 @@ class RunScreen(TableScreen):
         self.query_one(LivePanels).follow(run)
         self.set_class(run.training is not None, "-trains")
         self.query_one(ReplayBar).follow(replay)
+        self._show_doctor(run)
         if self.query_one("#charts").display:
             self.query_one(TimelinePane).update()
             self.query_one(HistogramPane).follow(run)
             self.query_one(CurvesPane).follow(run)
+
+    def _show_doctor(self, run: RunProjection) -> None:
+        table = self.query_one("#doctor", Table)
+        found = findings(run.conversions.values())
+        if len(found) != len(table.rows):
+            table.show(found)
 
     # Items -------------------------------------------------------------------------------------
 
@@ -226,7 +241,7 @@ class RunScreen(TableScreen):
         for name, _ in TABS:
             self.set_class(name == tab, f"-tab-{name}")
         self.query_one(TabLine).open(tab)
-        if tab in ("items", "facts", "log"):
+        if tab in ("items", "facts", "log", "doctor"):
             self.set_focus(self.query_one(f"#{tab}"))
         else:
             self.set_focus(None)
@@ -286,14 +301,26 @@ class RunScreen(TableScreen):
             self._show_items()
 
     def action_export(self) -> None:
-        """Write one row an image; of a training its curves."""
+        """Write one row an image; of a training its curves, of conversions what was found."""
         folder = self.console.lab.folder(self.record.spec.id)
+        if self.query_one("#doctor").display or isinstance(
+            self.record.spec.settings, ConvertSettings
+        ):
+            self._export_conversions()
+            return
         if self.source is not None and (training := self.source.projection.training) is not None:
             steps = count(training.steps, "step")
             self.console.export(f"curves-{folder.id}", partial(curves_csv, [folder]), steps)
             return
         images = count(self.source.projection.done, "image") if self.source else "the images"
         self.console.export(f"items-{folder.id}", partial(items_csv, [folder]), images)
+
+    def _export_conversions(self) -> None:
+        assert self.source is not None
+        record = self.source.projection.record()
+        made = count(len(record.conversions), "conversion")
+        name = f"conversions-{record.spec.id}"
+        self.console.export(name, partial(conversions_csv, [record]), made)
 
     def action_stop(self) -> None:
         """Stop this run, after asking."""

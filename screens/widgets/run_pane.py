@@ -5,6 +5,7 @@ from __future__ import annotations
 from edgelab import words
 from edgelab.projection import RunProjection
 from edgelab.records import TRAIN, Item, Outcome
+from edgelab.settings.convert import ConvertSettings
 from screens.ink import BLANK, Ink, Line, Tone, bar, flow, label, spread, strong, width_of, wrap
 from screens.widgets.projection_pane import ProjectionPane, outcome_tone
 
@@ -36,10 +37,11 @@ class RunPane(ProjectionPane):
             BLANK,
         ]
         if not run.outcome.over:
-            return [*head, *_latest(run, width), *_notes(run, width)]
+            return [*head, *_latest(run, width), *_verdicts(run, width), *_notes(run, width)]
         if run.outcome is not Outcome.FINISHED:
             head += [*self._reason(run, width, height - len(head)), BLANK]
-        return [*head, *_validity(run, width), *_notes(run, width)]
+        worth = _verdicts(run, width) or _validity(run, width)
+        return [*head, *worth, *_notes(run, width)]
 
     def _step_line(self, run: RunProjection, width: int) -> Line:
         state = Ink(run.outcome.value, outcome_tone(run.outcome))
@@ -89,6 +91,10 @@ def _progress(run: RunProjection) -> tuple[int, int | None, str]:
     training = run.training
     if training is not None and (run.outcome.over or (run.phase and run.phase.name == TRAIN)):
         return training.steps, training.planned, "steps"
+    settings = run.spec.settings
+    if run.outcome.over and isinstance(settings, ConvertSettings):
+        made = sum(report.refusal is None for report in run.conversions.values())
+        return made, len(settings.precisions), "precisions"
     measuring = run.current is not None and run.current.started is not None
     if run.outcome.over or measuring or run.phase is None:
         return run.done, run.expected, "images"
@@ -113,6 +119,19 @@ def _counts(run: RunProjection, item: Item, width: int) -> list[Line]:
         at = "  " if threshold is None else f" at {threshold:g}  "
         cells.append((strong(str(sum(counts.values()))), label(at)))
     return flow(cells, width)
+
+
+def _verdicts(run: RunProjection, width: int) -> list[Line]:
+    """What the quantisation doctor says of each precision; its report has a tab of its own."""
+    lines: list[Line] = []
+    if not isinstance(run.spec.settings, ConvertSettings):
+        return lines
+    for report in run.conversions.values():
+        faster = report.latency.ratio if report.latency else None
+        more = f", {faster:.2f} times as fast" if faster and report.refusal is None else ""
+        text = f"{report.precision}: {words.plain(report.verdict)}{more}"
+        lines += wrap(text, width, "good" if report.refusal is None else "bad", 3)
+    return lines
 
 
 def _validity(run: RunProjection, width: int) -> list[Line]:
