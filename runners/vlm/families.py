@@ -213,8 +213,13 @@ def open_hub(folder: Path, model: Any, seeing: Seeing) -> Vlm:
     """The family of a loaded model of transformers, with its processor."""
     processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
     model_type = model_type_of(folder)
-    _SEEING.get(model_type, _no_seeing)(processor.image_processor, seeing)
+    look(model_type, processor, seeing)
     return _HUB[model_type](model, processor)
+
+
+def look(model_type: str, processor: Any, seeing: Seeing) -> None:
+    """Have a model's processor look at images so closely; raises Problem where it cannot."""
+    _SEEING.get(model_type, _no_seeing)(processor.image_processor, seeing)
 
 
 def open_mobilevlm(folder: Path, model: MobileVlm, seeing: Seeing) -> Vlm:

@@ -41,7 +41,8 @@ def load_vlm(folder: Path, precision: Precision, seeing: Seeing | None = None) -
         if model_type_of(folder) in MODEL_TYPES:
             vlm = open_mobilevlm(folder, load_mobilevlm(folder, **_options(precision)), seeing)
         else:
-            vlm = open_hub(folder, _load_hub(folder, precision), seeing)
+            binary = weight_files(folder)[0].suffix != ".safetensors"
+            vlm = open_hub(folder, load_network(folder, precision, binary=binary), seeing)
     except (OSError, ValueError, KeyError, ImportError) as error:
         if is_out_of_memory(error):
             raise
@@ -58,11 +59,20 @@ def _quiet() -> None:
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
-def _load_hub(folder: Path, precision: Precision) -> Any:
+def load_network(
+    source: str | Path, precision: Precision, *, revision: str | None = None, binary: bool = False
+) -> Any:
+    """A model of transformers, in evaluation mode, from a folder or a hub id.
+
+    Only safetensors are read, or with `binary` .bin files without running code in them; no code of
+    a repository is run. INT8 and NF4 are bitsandbytes', with FP32 as compute format: on a CPU half
+    precision would be slower and less exact.
+    """
     model = AutoModelForImageTextToText.from_pretrained(
-        folder,
+        source,
+        revision=revision,
         trust_remote_code=False,
-        use_safetensors=weight_files(folder)[0].suffix == ".safetensors",
+        use_safetensors=not binary,
         **_options(precision),
     )
     return model.eval()

@@ -43,7 +43,7 @@ def load(checkpoints: dict[str, Path]) -> Callable[..., Any]:
     def loaded(family: str, precision: BasePrecision = BasePrecision.FP32) -> Any:
         from runners.finetuning.base_model import load_base
 
-        return load_base(str(checkpoints[family]), precision)
+        return load_base(checkpoints[family], precision)
 
     return loaded
 

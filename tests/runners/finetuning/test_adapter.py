@@ -108,7 +108,7 @@ def test_merged_weights_answer_the_same(
     base.processor.save_pretrained(tmp_path)
     from runners.finetuning.base_model import load_base
 
-    again = load_base(str(tmp_path), BasePrecision.FP32)
+    again = load_base(tmp_path, BasePrecision.FP32)
     weights = again.model.state_dict()
     assert all(torch.equal(weight, weights[name]) for name, weight in merged.state_dict().items())
     # Weights that lie elsewhere in memory are added up in another order.
