@@ -26,10 +26,11 @@ from runners.vlm.families import Seeing  # noqa: E402
 from runners.vlm.loading import load_vlm  # noqa: E402
 from runners.vlm.proof import prove_loaded  # noqa: E402
 from tests.runners import tiny_vlms as tiny  # noqa: E402
+from tests.runners.tiny_smolvlm import build_smolvlm  # noqa: E402
 
 BUILD: dict[str, Callable[[Path], Path]] = {
-    "smolvlm": tiny.build_smolvlm,
-    "smolvlm2": lambda folder: tiny.build_smolvlm(folder, generation=2),
+    "smolvlm": build_smolvlm,
+    "smolvlm2": lambda folder: build_smolvlm(folder, family="smolvlm"),
     "qwen2-vl": tiny.build_qwen2_vl,
     "qwen2.5-vl": tiny.build_qwen2_5_vl,
     "paligemma": tiny.build_paligemma,
@@ -142,7 +143,7 @@ def test_pixels_and_tiles_decide_the_image_tokens(checkpoint: Callable[[str], Pa
 
     assert tokens("qwen2-vl", Seeing(28 * 28)) == 1
     assert tokens("qwen2-vl", Seeing(56 * 56)) > 1
-    assert tokens("smolvlm", Seeing()) == 1
+    assert tokens("smolvlm", Seeing()) == 16
     assert tokens("smolvlm", Seeing(tiling=True)) > tokens(
         "smolvlm", Seeing((56 * 56), tiling=True)
     )

@@ -16,10 +16,6 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     CLIPVisionConfig,
     CLIPVisionModel,
-    Idefics3Config,
-    Idefics3ForConditionalGeneration,
-    Idefics3ImageProcessor,
-    Idefics3Processor,
     LlamaConfig,
     LlamaForCausalLM,
     PaliGemmaConfig,
@@ -33,12 +29,8 @@ from transformers import (
     Qwen2VLForConditionalGeneration,
     Qwen2VLImageProcessor,
     Qwen2VLProcessor,
+    Qwen2VLVideoProcessor,
     SiglipImageProcessor,
-    SmolVLMConfig,
-    SmolVLMForConditionalGeneration,
-    SmolVLMImageProcessor,
-    SmolVLMProcessor,
-    SmolVLMVideoProcessor,
 )
 
 PALIGEMMA_SIZE = 28
@@ -123,14 +115,40 @@ def build_paligemma(folder: Path, *, generation: int = 1) -> Path:
 
 def build_qwen2_vl(folder: Path) -> Path:
     """A Qwen2-VL of two layers a part; an image of 28x28 px makes one token."""
+    vision = {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 4}
+    return _build_qwen(
+        folder, Qwen2VLConfig, Qwen2VLForConditionalGeneration, Qwen2VLProcessor, vision
+    )
+
+
+def build_qwen2_5_vl(folder: Path) -> Path:
+    """A Qwen2.5-VL: as the Qwen2-VL, with windows in its vision tower."""
+    vision = {
+        "depth": 2,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_heads": 4,
+        "out_hidden_size": 32,
+        "fullatt_block_indexes": [1],
+    }
+    return _build_qwen(
+        folder, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor, vision
+    )
+
+
+def _build_qwen(
+    folder: Path, config_kind: Any, model_kind: Any, processor_kind: Any, vision: dict[str, Any]
+) -> Path:
     tokenizer = byte_tokenizer(
         {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"},
         ("<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"),
     )
     number = tokenizer.convert_tokens_to_ids
-    images = Qwen2VLImageProcessor(size={"shortest_edge": 28 * 28, "longest_edge": 56 * 56})
-    processor = Qwen2VLProcessor(images, tokenizer, _video_processor(), QWEN2_VL_CHAT)
-    config = Qwen2VLConfig(
+    ends = {
+        "eos_token_id": number("<|im_end|>"),
+        "pad_token_id": number("<|endoftext|>"),
+    }
+    config = config_kind(
         text_config={
             "hidden_size": 32,
             "intermediate_size": 64,
@@ -146,125 +164,19 @@ def build_qwen2_vl(folder: Path) -> Path:
                 "mrope_section": [2, 1, 1],  # sums to half of head_dim
             },
             "bos_token_id": number("<|endoftext|>"),
-            "eos_token_id": number("<|im_end|>"),
-            "pad_token_id": number("<|endoftext|>"),
+            **ends,
         },
-        vision_config={"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 4},
-        image_token_id=number("<|image_pad|>"),
-        video_token_id=number("<|video_pad|>"),
-        vision_start_token_id=number("<|vision_start|>"),
-        vision_end_token_id=number("<|vision_end|>"),
-        eos_token_id=number("<|im_end|>"),
-        pad_token_id=number("<|endoftext|>"),
-    )
-    torch.manual_seed(0)
-    return _save(Qwen2VLForConditionalGeneration(config), processor, folder)
-
-
-def build_qwen2_5_vl(folder: Path) -> Path:
-    """A Qwen2.5-VL: as the Qwen2-VL, with windows in its vision tower."""
-    tokenizer = byte_tokenizer(
-        {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"},
-        ("<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"),
-    )
-    number = tokenizer.convert_tokens_to_ids
-    images = Qwen2VLImageProcessor(size={"shortest_edge": 28 * 28, "longest_edge": 56 * 56})
-    processor = Qwen2_5_VLProcessor(images, tokenizer, _video_processor(), QWEN2_VL_CHAT)
-    config = Qwen2_5_VLConfig(
-        text_config={
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "vocab_size": len(tokenizer),
-            "max_position_embeddings": 512,
-            "rope_parameters": {
-                "rope_type": "default",
-                "rope_theta": 10000.0,
-                "mrope_section": [2, 1, 1],
-            },
-            "bos_token_id": number("<|endoftext|>"),
-            "eos_token_id": number("<|im_end|>"),
-            "pad_token_id": number("<|endoftext|>"),
-        },
-        vision_config={
-            "depth": 2,
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_heads": 4,
-            "out_hidden_size": 32,
-            "fullatt_block_indexes": [1],
-        },
-        image_token_id=number("<|image_pad|>"),
-        video_token_id=number("<|video_pad|>"),
-        vision_start_token_id=number("<|vision_start|>"),
-        vision_end_token_id=number("<|vision_end|>"),
-        eos_token_id=number("<|im_end|>"),
-        pad_token_id=number("<|endoftext|>"),
-    )
-    torch.manual_seed(0)
-    return _save(Qwen2_5_VLForConditionalGeneration(config), processor, folder)
-
-
-SMOLVLM_TILE = 28
-"""px, a side of the square that SmolVLM looks at; one image token each."""
-
-
-def build_smolvlm(folder: Path, *, generation: int = 1) -> Path:
-    """A SmolVLM (idefics3) or SmolVLM2 (smolvlm) of two layers a part."""
-    tokenizer = byte_tokenizer(
-        {"bos_token": "<|im_start|>", "eos_token": "<end_of_utterance>", "pad_token": "<pad>"},
-        ("<image>", "<fake_token_around_image>", "<global-img>", "<video>",
-         *(f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7))),
-    )  # fmt: skip
-    sizes = {
-        "size": {"longest_edge": 4 * SMOLVLM_TILE},
-        "max_image_size": {"longest_edge": SMOLVLM_TILE},
-    }
-    processor: Any
-    if generation == 1:
-        images = Idefics3ImageProcessor(**sizes)
-        processor = Idefics3Processor(images, tokenizer, image_seq_len=1)
-    else:
-        images = SmolVLMImageProcessor(**sizes)
-        video = SmolVLMVideoProcessor(**sizes)
-        processor = SmolVLMProcessor(images, tokenizer, video, image_seq_len=1)
-    text = {
-        "model_type": "llama",
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "vocab_size": len(tokenizer),
-        "max_position_embeddings": 512,
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-    }
-    vision = {
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "image_size": SMOLVLM_TILE,
-        "patch_size": 14,
-    }
-    kind, build = {
-        1: (Idefics3Config, Idefics3ForConditionalGeneration),
-        2: (SmolVLMConfig, SmolVLMForConditionalGeneration),
-    }[generation]
-    config = kind(
-        text_config=text,
         vision_config=vision,
-        scale_factor=2,
-        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
-        pad_token_id=tokenizer.pad_token_id,
-        tie_word_embeddings=False,
+        image_token_id=number("<|image_pad|>"),
+        video_token_id=number("<|video_pad|>"),
+        vision_start_token_id=number("<|vision_start|>"),
+        vision_end_token_id=number("<|vision_end|>"),
+        **ends,
     )
+    images = Qwen2VLImageProcessor(size={"shortest_edge": 28 * 28, "longest_edge": 56 * 56})
+    processor = processor_kind(images, tokenizer, Qwen2VLVideoProcessor(), QWEN2_VL_CHAT)
     torch.manual_seed(0)
-    return _save(build(config), processor, folder)
+    return _save(model_kind(config), processor, folder)
 
 
 def build_mobilevlm(folder: Path, *, older: bool = False, binary: bool = False) -> Path:
@@ -335,12 +247,6 @@ def to_older_layout(folder: Path) -> Path:
     special = {k: v for k, v in tokenizer.items() if k.endswith("_token") and isinstance(v, str)}
     (folder / "special_tokens_map.json").write_text(json.dumps(special))
     return folder
-
-
-def _video_processor() -> Any:
-    from transformers import Qwen2VLVideoProcessor
-
-    return Qwen2VLVideoProcessor()
 
 
 def _save(model: Any, processor: Any, folder: Path) -> Path:
