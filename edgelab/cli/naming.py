@@ -34,16 +34,26 @@ def dataset_options(command: argparse.ArgumentParser) -> None:
 
 def named_dataset(options: argparse.Namespace, catalogue: Catalogue) -> dict[str, object]:
     """The settings that `dataset_options` gives, by name; raises Problem naming the option."""
+    return {
+        **named_images(options, catalogue),
+        "split": options.split,
+        "classes": class_names(options.classes),
+        "per_class": options.per_class,
+        "subset_seed": options.seed,
+    }
+
+
+def named_images(options: argparse.Namespace, catalogue: Catalogue) -> dict[str, object]:
+    """`--dataset` and `--images`, as the settings of most tasks have them.
+
+    A name as it is, paths made absolute; raises Problem naming the option.
+    """
     datasets = [entry.name for entry in catalogue.datasets()]
     if options.images and options.dataset in datasets:
         raise Problem(f"--images: the dataset {options.dataset} has its own; leave it out")
     return {
         "dataset": named_or_path(options.dataset, datasets, "dataset"),
         "images": str(Path(options.images).absolute()) if options.images else None,
-        "split": options.split,
-        "classes": class_names(options.classes),
-        "per_class": options.per_class,
-        "subset_seed": options.seed,
     }
 
 

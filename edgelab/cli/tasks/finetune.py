@@ -6,9 +6,8 @@ import argparse
 from pathlib import Path
 
 from edgelab.catalogue import Catalogue
-from edgelab.cli.naming import checkpoint_named, named_or_path, prompts_named
+from edgelab.cli.naming import checkpoint_named, named_images, prompts_named
 from edgelab.machine import usable_cores
-from edgelab.problem import Problem
 from edgelab.schema import convert
 from edgelab.settings.finetune import BasePrecision, FinetuneSettings, Lora, Part, Schedule
 
@@ -86,7 +85,7 @@ def settings(options: argparse.Namespace, catalogue: Catalogue) -> tuple[Finetun
         "task": "finetune",
         "model": checkpoint_named(options.model, catalogue),
         "revision": options.revision,
-        **_data(options, catalogue),
+        **named_images(options, catalogue),
         "limit": options.limit,
         "prompts": prompts_named(options.prompts),
         "prompt": options.prompt,
@@ -114,13 +113,3 @@ def settings(options: argparse.Namespace, catalogue: Catalogue) -> tuple[Finetun
     }
     chosen = convert(raw, FinetuneSettings, "run finetune")
     return chosen, f"{Path(chosen.model).name} tuned on {Path(chosen.dataset).stem}"
-
-
-def _data(options: argparse.Namespace, catalogue: Catalogue) -> dict[str, object]:
-    datasets = [entry.name for entry in catalogue.datasets()]
-    if options.images and options.dataset in datasets:
-        raise Problem(f"--images: the dataset {options.dataset} has its own; leave it out")
-    return {
-        "dataset": named_or_path(options.dataset, datasets, "dataset"),
-        "images": str(Path(options.images).absolute()) if options.images else None,
-    }
