@@ -80,8 +80,9 @@ def steps_of(spec: RunSpec) -> tuple[Step, ...]:
             return _converting(settings)
         case FinetuneSettings() as settings:
             return _finetuning(settings)
-        case TrainSettings():
-            return (Step(TRAIN_STEP, "runners.train"),)
+        case TrainSettings() as settings:
+            several = settings.processes > 1
+            return (Step(TRAIN_STEP, "runners.train_together" if several else "runners.train"),)
 
 
 def _converting(settings: ConvertSettings) -> tuple[Step, ...]:

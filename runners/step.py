@@ -60,15 +60,19 @@ class Stopped(BaseException):
 
 
 class RunningStep:
-    """A running step of a run. All its methods may raise OSError when the disk is full."""
+    """A running step of a run. All its methods may raise OSError when the disk is full.
 
-    def __init__(self, folder: RunFolder, name: str) -> None:
+    `silent`: another process of the step writes the journals, which have one writer.
+    """
+
+    def __init__(self, folder: RunFolder, name: str, silent: bool = False) -> None:
         self.folder = folder
         self.name = name
         self.spec = folder.read_spec()
         self.stop_asked = False
         self._shift_s = float(os.environ.get(CLOCK_SHIFT, "0"))
-        self._events = JournalWriter(folder.events, self._shift_s)
+        self._silent = silent
+        self._events = None if silent else JournalWriter(folder.events, self._shift_s)
         self._items: JournalWriter | None = None
         self._progress_due = 0.0
         self._progress_total: int | None = None
@@ -103,10 +107,13 @@ class RunningStep:
 
     def event(self, record: Record) -> None:
         """Append to events.jsonl."""
-        _append(self._events, record)
+        if self._events is not None:
+            _append(self._events, record)
 
     def item(self, item: Item | TrainStep | Answered) -> None:
         """Append to items.jsonl. The disk is waited for every few seconds only."""
+        if self._silent:
+            return
         if self._items is None:
             self._items = JournalWriter(self.folder.items, self._shift_s)
             self._sync_due = item.t + SYNC_PERIOD_S
@@ -143,17 +150,16 @@ class RunningStep:
 
 
 @contextmanager
-def open_step(folder: Path, name: str) -> Iterator[RunningStep]:
+def open_step(folder: Path, name: str, silent: bool = False) -> Iterator[RunningStep]:
     """Run the body as step `name` of the run in `folder`.
 
     Raises SystemExit with the code that the supervisor reads, unless the body ends well.
     """
-    _die_with_the_supervisor()
-    _be_the_first_to_go()
+    be_a_runner()
     try:
-        step = RunningStep(RunFolder(folder), name)
+        step = RunningStep(RunFolder(folder), name, silent)
     except (Problem, OSError) as error:
-        _say(error)
+        say(error)
         raise SystemExit(DISK_FULL_EXIT if _is_disk_full(error) else FAILED_EXIT) from None
     former = {
         each: signal.signal(each, step.ask_to_stop) for each in (signal.SIGTERM, signal.SIGINT)
@@ -161,7 +167,7 @@ def open_step(folder: Path, name: str) -> Iterator[RunningStep]:
     try:
         yield step
     except Stopped:
-        _say("stopped")
+        say("stopped")
         raise SystemExit(STOPPED_EXIT) from None
     except Exception as error:
         raise SystemExit(_record_failure(step, error)) from error
@@ -169,6 +175,12 @@ def open_step(folder: Path, name: str) -> Iterator[RunningStep]:
         step.close()
         for each, handler in former.items():
             signal.signal(each, handler)
+
+
+def be_a_runner() -> None:
+    """End with the supervisor, and before it where memory runs out."""
+    _die_with_the_supervisor()
+    _be_the_first_to_go()
 
 
 def now() -> float:
@@ -191,7 +203,7 @@ def _record_failure(step: RunningStep, error: Exception) -> int:
         traceback.print_exception(error)
     with suppress(OSError):  # the disk may be what failed
         step.event(Failure(now(), step.name, text))
-    _say(text)
+    say(text)
     return code
 
 
@@ -216,7 +228,7 @@ def _die_with_the_supervisor() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != _SUPERVISOR:  # it died before the kernel was asked
-        _say("stopped: the supervisor is gone")
+        say("stopped: the supervisor is gone")
         raise SystemExit(STOPPED_EXIT)
 
 
@@ -230,5 +242,6 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _say(message: object) -> None:
+def say(message: object) -> None:
+    """A line in the run's log."""
     print(message, file=sys.stderr, flush=True)  # noqa: T201 - the run's log is stderr

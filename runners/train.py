@@ -8,6 +8,7 @@ that the model is known by name.
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import cv2
@@ -24,7 +25,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    with open_step(arguments.folder, TRAIN_STEP) as step:
+    # A launcher of several processes numbers them; the first one writes the journals.
+    silent = os.environ.get("RANK", "0") != "0"
+    with open_step(arguments.folder, TRAIN_STEP, silent) as step:
         with needs("train", "training"):
             from runners.learning.run import train
         train(step, Home.default())

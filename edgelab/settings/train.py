@@ -40,7 +40,8 @@ class TrainSettings(TaskSettings, frozen=True, kw_only=True, tag="train"):
     One step of the optimiser (AdamW) sees `batch` x `accumulate` images. The learning rate is
     multiplied by `plateau_factor` after `plateau_patience` epochs without a lower held-out loss;
     after `patience` epochs without a better one training ends. `limit` bounds the images of each
-    split.
+    split. `processes`: so many share each batch, on a GPU each where there are some; `threads` is
+    of each.
     """
 
     images: Text | None = None
@@ -63,7 +64,14 @@ class TrainSettings(TaskSettings, frozen=True, kw_only=True, tag="train"):
     freeze_backbone: bool = False
     pretrained: bool = True
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    processes: Annotated[int, Meta(ge=1, le=64)] = 1
     seed: NotNegative = 0
     checkpoint_s: AtLeast0 = 60.0
     tensorboard: bool = False
     export: bool = True
+
+    def __post_init__(self) -> None:
+        if self.processes > self.batch:
+            raise ValueError(
+                f"processes = {self.processes}: at most one for each image of a batch, {self.batch}"
+            )

@@ -44,9 +44,19 @@ def steps_per_epoch(count: int, examples: int) -> int:
 
 
 def training_batches(
-    pictures: Pictures, how: Augmentation, seed: int, epoch: int, examples: int, first: int = 0
+    pictures: Pictures,
+    how: Augmentation,
+    seed: int,
+    epoch: int,
+    examples: int,
+    first: int = 0,
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
-    """The batches of an epoch from step `first` on, augmented in a thread of their own."""
+    """The batches of an epoch from step `first` on, augmented in a thread of their own.
+
+    `share`: of each batch what process number 0 of 1, 1 of 2... takes; it may be nothing.
+    """
+    number, processes = share
     parts = parts_of(order(len(pictures), seed, epoch), examples)
 
     def make(part: list[int]) -> Batch:
@@ -61,7 +71,7 @@ def training_batches(
         remaining = iter(parts[first:])
         try:
             for part in remaining:
-                waiting.append(maker.submit(make, part))
+                waiting.append(maker.submit(make, part[number::processes]))
                 if len(waiting) > AHEAD:
                     yield waiting.popleft().result()
             while waiting:
@@ -82,4 +92,5 @@ def plain_batches(pictures: Pictures, examples: int) -> Iterator[Batch]:
 
 
 def _batch(images: list[np.ndarray], labels: list[int]) -> Batch:
-    return torch.from_numpy(np.stack(images)), torch.tensor(labels)
+    stacked = np.stack(images) if images else np.empty((0, 3, 1, 1), np.float32)
+    return torch.from_numpy(stacked), torch.tensor(labels, dtype=torch.int64)

@@ -44,8 +44,10 @@ class Device:
         return self.mixed is torch.float16
 
 
-def open_device(wanted: Literal["auto", "cpu", "cuda"], mixed_precision: bool) -> Device:
-    """The device asked for; raises Problem where it is not there.
+def open_device(
+    wanted: Literal["auto", "cpu", "cuda"], mixed_precision: bool, number: int = 0
+) -> Device:
+    """The device asked for; raises Problem where it is not there. `number`: of several GPUs.
 
     A CPU computes in float32: there it is what can be repeated bit by bit.
     """
@@ -54,5 +56,9 @@ def open_device(wanted: Literal["auto", "cpu", "cuda"], mixed_precision: bool) -
         raise Problem("--device cuda: torch finds no CUDA device: leave it out, or use cpu")
     if wanted == "cpu" or not cuda:
         return Device(torch.device("cpu"), None)
+    if number >= torch.cuda.device_count():
+        raise Problem(
+            f"--processes: a GPU each, and there are {torch.cuda.device_count()}: use fewer"
+        )
     half = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    return Device(torch.device("cuda"), half if mixed_precision else None)
+    return Device(torch.device("cuda", number), half if mixed_precision else None)

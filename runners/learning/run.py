@@ -26,6 +26,7 @@ from runners.drawing import Drawing
 from runners.learning.checkpoint import Checkpoints
 from runners.learning.device import open_device
 from runners.learning.event_files import EventFiles
+from runners.learning.group import join
 from runners.learning.pictures import Pictures, read_pictures
 from runners.learning.scores import classification_scores
 from runners.learning.trainer import Reporter, Trainer
@@ -39,14 +40,16 @@ def train(step: RunningStep, home: Home) -> None:
     settings = step.settings(TrainSettings)
     torch.set_num_threads(settings.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    device = open_device(settings.device, settings.mixed_precision)
+    group = join(settings.processes, settings.device)
+    device = open_device(settings.device, settings.mixed_precision, group.rank)
     splits = _data(step, settings, home)
     config = configure(settings.model, splits.classes, settings.image_size, settings.patch_size)
     checkpoints = Checkpoints(step.folder.artifacts / "checkpoints")
     best = step.folder.artifacts / "best"
     classifier = _build(step, settings, config)
     pictures = {split: _read(step, split, splits, settings.image_size) for split in SPLITS}
-    events = EventFiles(step.folder.artifacts / "tensorboard") if settings.tensorboard else None
+    wanted = settings.tensorboard and group.rank == 0
+    events = EventFiles(step.folder.artifacts / "tensorboard") if wanted else None
     trainer = Trainer(
         classifier,
         pictures["train"],
@@ -56,9 +59,12 @@ def train(step: RunningStep, home: Home) -> None:
         checkpoints,
         _reporter(step, events),
         lambda each: save_classifier(best, each),
+        group,
     )
     step.phase(TRAIN, settings.epochs * trainer.per_epoch, "steps")
     trainer.run()
+    if group.rank:
+        return  # the leader does the rest
     if events is not None:
         events.close()
     _measure(step, trainer, load_classifier(best), pictures["test"])

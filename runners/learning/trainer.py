@@ -20,6 +20,7 @@ from runners.classifiers.classifier import Classifier, parameters
 from runners.learning.batches import Batch, plain_batches, steps_per_epoch, training_batches
 from runners.learning.checkpoint import Checkpoints, random_states, restore_random_states
 from runners.learning.device import Device
+from runners.learning.group import Alone, Group
 from runners.learning.pictures import Pictures
 from runners.memory import is_out_of_memory, peak_memory_bytes
 from runners.step import now
@@ -62,8 +63,14 @@ class HeldOut:
         return float((self.probabilities.argmax(axis=1) == self.truth).mean())
 
 
+ALONE = Alone()
+
+
 class Trainer:
-    """Trains one classifier. `keep_best` is called whenever the held-out metric has risen."""
+    """Trains one classifier. `keep_best` is called whenever the held-out metric has risen.
+
+    With others of its `group` it takes its part of each batch; the leader alone keeps and tells.
+    """
 
     def __init__(
         self,
@@ -75,6 +82,7 @@ class Trainer:
         checkpoints: Checkpoints,
         reporter: Reporter,
         keep_best: Callable[[Classifier], None],
+        group: Group = ALONE,
     ) -> None:
         self.classifier = classifier.to(device.device)
         self.train, self.val = train, val
@@ -83,6 +91,7 @@ class Trainer:
         self.checkpoints = checkpoints
         self.reporter = reporter
         self.keep_best = keep_best
+        self.group = group
         self.place = Place(micro=settings.batch)
         self.examples = settings.batch * settings.accumulate
         self.per_epoch = steps_per_epoch(len(train), self.examples)
@@ -133,27 +142,34 @@ class Trainer:
         first = place.step - (epoch - 1) * self.per_epoch
         self.classifier.train()
         batches = training_batches(
-            self.train, settings.augmentation, settings.seed, epoch, self.examples, first
+            self.train,
+            settings.augmentation,
+            settings.seed,
+            epoch,
+            self.examples,
+            first,
+            (self.group.rank, self.group.size),
         )
         for batch in batches:
-            loss = self._step(batch)
+            examples = int(self.group.sum(len(batch[1])))
+            loss = self._step(batch, examples)
             place.step += 1
-            place.loss_sum += loss * len(batch[1])
-            self.reporter.step(
-                TrainStep(now(), place.step, epoch, loss, self._rate(), len(batch[1]))
-            )
+            place.loss_sum += loss * examples
+            self.reporter.step(TrainStep(now(), place.step, epoch, loss, self._rate(), examples))
             if now() - self._saved_at >= settings.checkpoint_s and place.step % self.per_epoch:
                 self._save()
         self._end_epoch(epoch)
 
     def _end_epoch(self, epoch: int) -> None:
         place, rate = self.place, self._rate()
-        held_out = self.held_out(self.val)
-        self.plateau.step(held_out.loss)
-        better = (held_out.accuracy, -held_out.loss) > (place.best_metric, -place.best_loss)
+        self.group.follow(self.classifier)
+        val_loss, accuracy = self.group.told(self._held_out_figures)
+        self.plateau.step(val_loss)
+        better = (accuracy, -val_loss) > (place.best_metric, -place.best_loss)
         if better:
             place.best_epoch = epoch
-            place.best_metric, place.best_loss = held_out.accuracy, held_out.loss
+            place.best_metric, place.best_loss = accuracy, val_loss
+        if better and self._leads:
             self.keep_best(self.classifier)
         train_loss, place.loss_sum = place.loss_sum / len(self.train), 0.0
         self.reporter.event(
@@ -161,20 +177,26 @@ class Trainer:
                 t=now(),
                 epoch=epoch,
                 train_loss=train_loss,
-                val_loss=held_out.loss,
+                val_loss=val_loss,
                 learning_rate=rate,
-                metrics={METRIC: held_out.accuracy},
+                metrics={METRIC: accuracy},
                 best=better,
             )
         )
         self._save()
 
-    def _step(self, batch: Batch) -> float:
-        """One step of the optimiser; where memory runs out, with half as many images at once."""
+    def _held_out_figures(self) -> tuple[float, float]:
+        held_out = self.held_out(self.val)
+        return held_out.loss, held_out.accuracy
+
+    def _step(self, batch: Batch, examples: int) -> float:
+        """One step of the optimiser, over `examples` of all processes; where memory runs out, with
+        half as many images at once."""
         while True:
             before = random_states(self.device.device)
             try:
-                return self._try_step(batch)
+                total = self._gradients(batch, examples)
+                break
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error) or self.place.micro == 1:
                     raise
@@ -187,21 +209,28 @@ class Trainer:
                 f"out of memory: {self.place.micro} images at once from step "
                 f"{self.place.step + 1} on, gradients of a step are added up over more of them"
             )
+        return self._descend(self.group.sum(total))
 
-    def _try_step(self, batch: Batch) -> float:
+    def _gradients(self, batch: Batch, examples: int) -> float:
+        """Those of this process's images; returns their share of the mean loss."""
         images, labels = batch
         total = 0.0
         self.optimiser.zero_grad(set_to_none=True)
         for start in range(0, len(labels), self.place.micro):
             part = slice(start, start + self.place.micro)
-            loss = self._loss(images[part], labels[part]) * (len(labels[part]) / len(labels))
+            loss = self._loss(images[part], labels[part]) * (len(labels[part]) / examples)
             self.scaler.scale(loss).backward()
             total += float(loss.detach())
+        return total
+
+    def _descend(self, total: float) -> float:
+        """Step along the gradients of all processes; raises Problem for a loss that is none."""
         if not math.isfinite(total):
             raise Problem(
                 f"the loss is {total} at step {self.place.step + 1}: lower --learning-rate "
                 f"({self._rate():g}); the weights of the step before are untouched"
             )
+        self.group.sum_gradients(self.classifier.parameters())
         self.scaler.step(self.optimiser)
         self.scaler.update()
         return total
@@ -215,6 +244,8 @@ class Trainer:
     # What is kept --------------------------------------------------------------------------
 
     def _save(self) -> None:
+        if not self._leads:
+            return
         state = {
             "place": vars(self.place),
             "optimiser": self.optimiser.state_dict(),
@@ -227,9 +258,12 @@ class Trainer:
 
     def _restore(self) -> None:
         found = self.checkpoints.load()
-        if found is None:
-            return
-        weights, state = found
+        if found is not None:
+            self._take(*found)
+        if not self._leads:  # dropout must not fall on the same places in each process
+            torch.manual_seed(hash((self.settings.seed, self.place.step, self.group.rank)))
+
+    def _take(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
         self.classifier.load_state_dict(weights)
         self.optimiser.load_state_dict(state["optimiser"])
         self.plateau.load_state_dict(state["plateau"])
@@ -241,6 +275,14 @@ class Trainer:
 
     def _patience_is_over(self, epoch: int) -> bool:
         return epoch - self.place.best_epoch >= self.settings.patience and epoch > 0
+
+    def _devices(self) -> str:
+        each, count = self.device.name, self.group.size
+        return each if count == 1 else f"{count} x {each}"
+
+    @property
+    def _leads(self) -> bool:
+        return self.group.rank == 0
 
     def _rate(self) -> float:
         return float(self.optimiser.param_groups[0]["lr"])
@@ -255,7 +297,7 @@ class Trainer:
         trainable: Any = sum(p.numel() for p in self.classifier.parameters() if p.requires_grad)
         return LearningStarted(
             t=now(),
-            device=self.device.name,
+            device=self._devices(),
             number_format=self.device.number_format,
             parameters=sum(parameters(self.classifier)),
             trainable=trainable,

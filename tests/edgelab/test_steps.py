@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import pytest
+
 from edgelab.settings.common import DETECTOR_PRECISIONS, Order, Precision
-from edgelab.spec import RunSpec
+from edgelab.settings.train import TrainSettings
+from edgelab.spec import SPEC_VERSION, RunSpec
 from edgelab.steps import precision_of, steps_of
 from tests.recorded import make_spec
 
@@ -35,3 +38,14 @@ def test_a_random_order_is_that_of_the_run() -> None:
 
     assert names(spec(1)) == names(spec(1))
     assert len({tuple(names(spec(number))) for number in range(1, 30)}) == 6
+
+
+def test_several_processes_are_launched_by_a_program_of_their_own() -> None:
+    def module(**options: int) -> str:
+        settings = TrainSettings(model="vit-tiny", dataset="charts", **options)  # type: ignore[arg-type]
+        return steps_of(RunSpec(SPEC_VERSION, "0" * 8, 1, "t", 0.0, settings))[0].module
+
+    assert module() == "runners.train"
+    assert module(processes=2) == "runners.train_together"
+    with pytest.raises(ValueError, match="processes = 8: at most one for each image of a batch, 4"):
+        module(processes=8, batch=4)

@@ -8,8 +8,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import onnxruntime
@@ -37,11 +41,14 @@ from runners.learning.augment import augmented
 from runners.learning.batches import order, parts_of, training_batches
 from runners.learning.checkpoint import Checkpoints
 from runners.learning.device import Device
+from runners.learning.group import Alone, Group
 from runners.learning.pictures import Pictures
 from runners.learning.run import train
 from runners.learning.scores import calibration_error, classification_scores
-from runners.learning.trainer import Reporter, Trainer
+from runners.learning.trainer import ALONE, Reporter, Trainer
 from runners.step import FAILED_EXIT, open_step
+
+T = TypeVar("T")
 
 CPU = Device(torch.device("cpu"), None)
 
@@ -73,7 +80,7 @@ class Lab:
         pictures.__class__ = _Sized
         return pictures
 
-    def trainer(self) -> Trainer:
+    def trainer(self, group: Group = ALONE) -> Trainer:
         torch.manual_seed(0)
         config = ClassifierConfig(kind="timm", classes=("a", "b"), image_size=8, backbone="x")
         backbone = nn.Sequential(
@@ -91,7 +98,7 @@ class Lab:
         reporter = Reporter(self.records.append, made, self.warnings.append)
         return Trainer(
             model, self.pictures(21, 1), self.pictures(10, 2), self.settings, CPU,
-            Checkpoints(self.folder), reporter, keep,
+            Checkpoints(self.folder), reporter, keep, group,
         )  # fmt: skip
 
     def losses(self) -> dict[int, float]:
@@ -166,9 +173,71 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path: Path) -> N
         torch.manual_seed(3)
         images = torch.rand(8, 3, 8, 8)
         trainer.optimiser.step = lambda: None  # type: ignore[method-assign]
-        trainer._try_step((images, labels))
+        trainer._step((images, labels), len(labels))
         batches.append([each.grad.clone() for each in trainer.classifier.parameters()])
     assert all(map(lambda a, b: torch.allclose(a, b, atol=1e-6), *batches))
+
+
+class Together:
+    """Processes that train together, as threads of this one: a place where they wait for all."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.barrier = threading.Barrier(size)
+        self.given: list[object] = [None] * size
+
+    def gather(self, rank: int, value: object) -> list[object]:
+        self.given[rank] = value
+        self.barrier.wait()
+        found = list(self.given)
+        self.barrier.wait()
+        return found
+
+
+class Member:
+    """One of them."""
+
+    def __init__(self, together: Together, rank: int) -> None:
+        self.together, self.rank, self.size = together, rank, together.size
+
+    def sum(self, value: float) -> float:
+        return sum(self.together.gather(self.rank, value))  # type: ignore[arg-type]
+
+    def sum_gradients(self, weights: Iterable[torch.Tensor]) -> None:
+        held = list(weights)
+        mine = [torch.zeros_like(w) if w.grad is None else w.grad.clone() for w in held]
+        all_of_them = self.together.gather(self.rank, mine)
+        for weight, *parts in zip(held, *all_of_them, strict=True):
+            weight.grad = torch.stack(parts).sum(dim=0)
+
+    def told(self, decide: Callable[[], T]) -> T:
+        return self.together.gather(self.rank, decide() if self.rank == 0 else None)[0]  # type: ignore[return-value]
+
+    def follow(self, model: nn.Module) -> None: ...
+
+
+def test_processes_together_learn_what_one_learns_alone(tmp_path: Path) -> None:
+    def plain(lab: Lab, group: Group) -> Trainer:
+        """Without what depends on which images come together."""
+        trainer = lab.trainer(group)
+        backbone = trainer.classifier.backbone
+        backbone[1], backbone[4] = nn.Identity(), nn.Identity()
+        return trainer
+
+    alone = Lab(tmp_path / "alone")
+    one = plain(alone, Alone())
+    one.run()
+    together = Together(3)
+    labs = [Lab(tmp_path / "together") for _ in range(3)]
+    trainers = [plain(lab, Member(together, rank)) for rank, lab in enumerate(labs)]
+    with ThreadPoolExecutor(3) as threads:
+        for each in [threads.submit(trainer.run) for trainer in trainers]:
+            each.result()
+    for weights in zip(*(each.classifier.parameters() for each in (one, *trainers)), strict=True):
+        for other in weights[1:]:
+            assert torch.allclose(weights[0], other, atol=1e-5)
+    assert labs[0].losses() == pytest.approx(alone.losses(), rel=1e-4)
+    assert [bool(lab.best) for lab in labs] == [True, False, False], "only the leader keeps"
 
 
 def test_a_loss_that_is_no_number_is_named_and_loses_nothing(tmp_path: Path) -> None:
@@ -179,7 +248,7 @@ def test_a_loss_that_is_no_number_is_named_and_loses_nothing(tmp_path: Path) -> 
     with pytest.raises(
         Problem, match=r"the loss is nan at step 1: lower --learning-rate \(0\.01\)"
     ):
-        trainer._step((images, torch.arange(8) % 2))
+        trainer._step((images, torch.arange(8) % 2), 8)
     weights = {name for name, _ in trainer.classifier.named_parameters()}
     now = trainer.classifier.state_dict()
     assert all(torch.equal(good[name], now[name]) for name in weights)

@@ -26,6 +26,7 @@ _NUMBERS = (
     ("--limit", "N", int, "the first N images of each split only"),
     ("--seed", "N", int, "of weights, order and augmentation (default 0)"),
     ("--threads", "N", int, "default: all cores"),
+    ("--processes", "N", int, "so many share each batch, a GPU each (default 1)"),
 )
 _AUGMENTATION = ("flip", "flip_vertical", "rotation", "jitter", "noise")
 
