@@ -13,8 +13,9 @@ from typing import Any
 from unittest.mock import patch
 
 from edgelab.records import PassEnded, PassStarted, Record
-from runners import detect
+from runners.detect import DetectPass
 from runners.detector import Detector
+from runners.passes import measure
 from runners.step import RunningStep
 
 
@@ -38,7 +39,7 @@ def main(folder: str, precision: str) -> None:
 
     sys.argv = ["runners.detect", folder, "--precision", precision]
     with patch.object(RunningStep, "event", event), patch.object(Detector, "infer", timed_infer):
-        detect.main()
+        measure(DetectPass, "a detector")
     opened, closed = window
     print(json.dumps({"cpu_ms": (closed - opened) / 1e6, "infer_cpu_ms": calls}))
 

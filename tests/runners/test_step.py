@@ -122,14 +122,14 @@ def test_a_stop_in_mid_pass_leaves_whole_journals(
     run = new_run(model=str(colour_model), dataset=str(tmp_path / "pictures"))
     assert run.run("runners.prepare")[0] == 0
     program = (
-        "import os, signal, sys; from runners import detect\n"
+        "import os, signal; from runners.detect import DetectPass; from runners.passes import measure\n"
         "from runners.step import RunningStep\n"
         "append = RunningStep.item\n"
         "def item(step, record):\n"
         "    append(step, record)\n"
         "    if record.index == 2: os.kill(os.getpid(), signal.SIGTERM)\n"
         "RunningStep.item = item\n"
-        "detect.main()"
+        "measure(DetectPass, 'a detector')"
     )
     command = [sys.executable, "-c", program, str(run.folder.path), "--precision", "fp32"]
 
