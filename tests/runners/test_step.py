@@ -122,7 +122,9 @@ def test_a_stop_in_mid_pass_leaves_whole_journals(
     run = new_run(model=str(colour_model), dataset=str(tmp_path / "pictures"))
     assert run.run("runners.prepare")[0] == 0
     program = (
-        "import os, signal; from runners.detect import DetectPass; from runners.passes import measure\n"
+        "import os, signal\n"
+        "from runners.detect import DetectPass\n"
+        "from runners.passes import measure\n"
         "from runners.step import RunningStep\n"
         "append = RunningStep.item\n"
         "def item(step, record):\n"
