@@ -15,8 +15,9 @@ from edgelab.settings.common import Precision
 from edgelab.settings.finetune import BasePrecision, FinetuneSettings
 from runners.asking.checkpoint import find_checkpoint
 from runners.finetuning.parts import PATTERNS
+from runners.memory import give_memory_back
 from runners.vlm.families import Seeing, look
-from runners.vlm.loading import give_memory_back, load_network
+from runners.vlm.loading import load_network
 
 
 @dataclass(frozen=True)

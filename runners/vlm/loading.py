@@ -59,18 +59,15 @@ def _quiet() -> None:
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
-def load_network(
-    source: str | Path, precision: Precision, *, revision: str | None = None, binary: bool = False
-) -> Any:
-    """A model of transformers, in evaluation mode, from a folder or a hub id.
+def load_network(folder: Path, precision: Precision, *, binary: bool = False) -> Any:
+    """A model of transformers, in evaluation mode.
 
     Only safetensors are read, or with `binary` .bin files without running code in them; no code of
     a repository is run. INT8 and NF4 are bitsandbytes', with FP32 as compute format: on a CPU half
     precision would be slower and less exact.
     """
     model = AutoModelForImageTextToText.from_pretrained(
-        source,
-        revision=revision,
+        folder,
         trust_remote_code=False,
         use_safetensors=not binary,
         **_options(precision),
