@@ -239,6 +239,7 @@ def test_the_shipped_ssdlite_counts_in_every_precision(new_run: NewRun) -> None:
         thresholds=(0.25,),  # the one chosen on val
         limit=40,
         threads=2,
+        calibration_images=10,
     )
     run.run_all()
     truth = sum(sum(item.truth.values()) for item in run.items()[:40] if item.truth)
