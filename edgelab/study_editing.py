@@ -10,9 +10,11 @@ from typing import Any
 import msgspec
 import tomli_w
 
+from edgelab.catalogue import Catalogue
 from edgelab.durable import replace_file
 from edgelab.home import Home
 from edgelab.machine import usable_cores
+from edgelab.naming import must_be_known
 from edgelab.problem import Problem
 from edgelab.study import StudyProfile, expand
 
@@ -37,9 +39,13 @@ def texts_of(profile: StudyProfile) -> dict[str, str]:
     return {name: _text(known.get(name)) for name in FIELDS if _applies(profile, name)}
 
 
-def profile_from(profile: StudyProfile, texts: Mapping[str, str]) -> StudyProfile:
-    """The matrix with what was typed; raises Problem naming the field."""
+def profile_from(
+    profile: StudyProfile, texts: Mapping[str, str], catalogue: Catalogue
+) -> StudyProfile:
+    """The matrix with what was typed; raises Problem naming the field, or what is not there."""
     values = {name: _value(name, text) for name, text in texts.items()}
+    for name in ("model", "dataset"):
+        values[name] = [_located(each, catalogue) for each in values.get(name, ())]
     given = {name: value for name, value in values.items() if value}
     for name, value in values.items():
         if not value and name in ("model", "dataset"):
@@ -49,7 +55,8 @@ def profile_from(profile: StudyProfile, texts: Mapping[str, str]) -> StudyProfil
     settings = {key: v for key, v in changed.settings.items() if key not in left_out}
     axes = {key: v for key, v in changed.axes.items() if key not in left_out}
     changed = msgspec.structs.replace(changed, settings=settings, axes=axes)
-    expand(changed, "this study")
+    for planned in expand(changed, "this study"):
+        must_be_known(planned, catalogue)
     return changed
 
 
@@ -67,6 +74,13 @@ def save_profile(home: Home, name: str, profile: StudyProfile) -> Path:
 def _applies(profile: StudyProfile, name: str) -> bool:
     """What runs of its task have can be typed, thresholds where it has some."""
     return profile.takes(name) and (name != "thresholds" or name in profile.settings)
+
+
+def _located(given: str, catalogue: Catalogue) -> str:
+    """A path made absolute, for a run is carried out elsewhere; a name as it is."""
+    path = Path(given).expanduser()
+    named = catalogue.model(given) or catalogue.dataset(given) or catalogue.hub_model(given)
+    return given if named is not None or not path.exists() else str(path.absolute())
 
 
 def _text(value: Any) -> str:

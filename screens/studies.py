@@ -145,7 +145,7 @@ class StudiesScreen(TableScreen):
             if typed is not None:
                 self.begin(typed, name)
 
-        self.app.push_screen(StudyForm(self.face, profile), go)
+        self.app.push_screen(StudyForm(self.face, profile, Catalogue(self.console.lab.home)), go)
 
     @work(thread=True, group="begin")
     def begin(self, typed: TypedStudy, name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, NamedTuple
 
+from edgelab.catalogue import Catalogue
 from edgelab.study import StudyProfile
 from edgelab.study_editing import FIELDS, profile_from, texts_of
 from screens.dialogs import quiet_input
@@ -26,8 +27,9 @@ class StudyForm(Form[TypedStudy]):
 
     enter: ClassVar[str] = "begin"
 
-    def __init__(self, face: Face, profile: StudyProfile) -> None:
+    def __init__(self, face: Face, profile: StudyProfile, catalogue: Catalogue) -> None:
         self._profile = profile
+        self._catalogue = catalogue
         super().__init__(face, profile.title)
 
     def lines(self) -> Iterator[Line]:
@@ -40,4 +42,4 @@ class StudyForm(Form[TypedStudy]):
         """The matrix as it was typed; raises Problem where it is none."""
         typed = dict(self.typed)
         name = typed.pop(_SAVE_AS).strip()
-        return TypedStudy(profile_from(self._profile, typed), name)
+        return TypedStudy(profile_from(self._profile, typed, self._catalogue), name)

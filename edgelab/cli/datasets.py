@@ -10,11 +10,12 @@ import msgspec
 
 from edgelab.catalogue import Catalogue, DatasetProfile, Entry, LocalDataset
 from edgelab.cli.checked import look_through
-from edgelab.cli.naming import class_names, model_named, named_or_path
+from edgelab.cli.dataset_options import class_names
 from edgelab.cli.output import print_json, print_table, say
 from edgelab.dataset_editing import add_dataset, new_dataset
 from edgelab.dataset_report import DatasetReport, Finding
 from edgelab.home import Home
+from edgelab.naming import dataset_named, model_named
 from edgelab.words import UNKNOWN, whole
 
 TITLES = ("name", "title", "where", "split", "problem")
@@ -59,10 +60,9 @@ def _check(options: argparse.Namespace) -> int:
     """Exit code 1 where there is a fault."""
     home = Home.default()
     catalogue = Catalogue(home)
-    names = [entry.name for entry in catalogue.datasets()]
     report = look_through(
         home,
-        named_or_path(options.dataset, names, "dataset"),
+        dataset_named(options.dataset, catalogue),
         images=options.images,
         split=options.split,
         model=model_named(options.model, catalogue) if options.model else None,

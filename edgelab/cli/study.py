@@ -10,14 +10,15 @@ import msgspec
 
 from edgelab import words
 from edgelab.catalogue import Catalogue
+from edgelab.cli.dataset_options import class_names
 from edgelab.cli.follow import follow, print_rows
-from edgelab.cli.naming import checkpoint_named, class_names, named_or_path
 from edgelab.cli.output import print_json, print_table, say
 from edgelab.export import results_csv, write_csv
 from edgelab.home import Home
 from edgelab.lab import Lab
 from edgelab.learned import scored_table
 from edgelab.machine import usable_cores
+from edgelab.naming import dataset_named, model_of_task
 from edgelab.problem import Problem
 from edgelab.reader import LiveRun
 from edgelab.record import RunRecord
@@ -29,9 +30,6 @@ from edgelab.spec import CoolDown, Terms
 from edgelab.studies import Studies
 from edgelab.study import Study, StudyProfile
 from edgelab.study_progress import StudyProgress
-
-CHECKPOINT_TASKS = frozenset({"ask", "finetune"})
-"""Their models are checkpoints: a name, a hub id or a folder."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -84,11 +82,10 @@ def _changed(
     profile: StudyProfile, options: argparse.Namespace, catalogue: Catalogue
 ) -> StudyProfile:
     """The matrix with what the command line says instead."""
-    datasets = [entry.name for entry in catalogue.datasets()]
     values: dict[str, Any] = {
-        "model": options.model and [_model(m, profile.task, catalogue) for m in options.model],
-        "dataset": options.dataset
-        and [named_or_path(d, datasets, "dataset") for d in options.dataset],
+        "model": options.model
+        and [model_of_task(profile.task, each, catalogue) for each in options.model],
+        "dataset": options.dataset and [dataset_named(each, catalogue) for each in options.dataset],
         "images": str(Path(options.images).absolute()) if options.images else None,
         "classes": class_names(options.classes),
         "per_class": options.per_class,
@@ -104,13 +101,6 @@ def _changed(
     for each in options.set:
         changed = changed.with_setting(*_setting(each))
     return changed
-
-
-def _model(given: str, task: str, catalogue: Catalogue) -> str:
-    """A model as the study's task names them: a checkpoint's folder, or a file."""
-    if task in CHECKPOINT_TASKS:
-        return checkpoint_named(given, catalogue)
-    return named_or_path(given, [entry.name for entry in catalogue.models()], "model")
 
 
 def _setting(given: str) -> tuple[str, Any]:

@@ -160,7 +160,7 @@ def test_rebuild_makes_the_same_list(edgelab: CommandLine, detect: tuple[str, ..
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("run", "detect", "--model", "nosuch", "--dataset", "shapes"), "--model nosuch"),
+        (("run", "detect", "--model", "nosuch", "--dataset", "shapes"), "model nosuch"),
         (("show", "zzz"), "no run has the number"),
         (("export", "last", "--csv", "x.csv"), "no run yet"),
         (("run", "detect", "--model", "x"), "--dataset"),

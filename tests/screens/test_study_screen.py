@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from textual.widgets import Static
 
 from edgelab.catalogue import Catalogue
 from edgelab.home import Home
@@ -29,11 +30,16 @@ Recorder = Callable[..., RecordedRun]
 WIDE = (120, 40)
 SIZES = pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["120x40", "80x24"])
 
+MODELS = ("yolov8n-shapes", "yolo11s")
 PROFILE = StudyProfile(
     schema_version=1,
     title="Counting shapes",
     settings={"task": "detect", "precisions": ["fp32", "int8"], "thresholds": [0.3, 0.5, 0.7]},
-    axes={"dataset": ("shapes",), "model": ("yolov8n-shapes", "yolo11s"), "threads": (2,)},
+    axes={
+        "dataset": ("shapes",),
+        "model": ("yolov8n-shapes", "ssdlite320-shapes"),
+        "threads": (2,),
+    },
 )
 
 
@@ -135,12 +141,17 @@ async def test_a_study_is_chosen_changed_kept_and_begun(
         await press(pilot, "enter")
         assert console.screen is form  # fp17 is no precision
         form.field("precisions").value = "fp32 fp16"
+        form.field("model").value = "yolov8n-shapes yolov8n-shape"
+        await press(pilot, "enter")
+        assert console.screen is form
+        assert "did you mean yolov8n-shapes?" in str(form.query_one(".problem", Static).content)
+        form.field("model").value = "yolov8n-shapes"
         form.field("threads").value = "1, 2"
         form.field("save as").value = "kept"
         await press(pilot, "enter")
         await settle(pilot)
         assert isinstance(console.screen, StudyScreen)
-        assert len(queued(home)) == 4  # two models, one and two threads
+        assert len(queued(home)) == 2  # one and two threads
         kept = Catalogue(home).study("kept")
         assert kept is not None
         assert kept.require().axes["threads"] == (1, 2)
@@ -158,6 +169,7 @@ async def test_a_name_that_leads_elsewhere_is_refused(
         await press(pilot, "enter")
         form = console.screen
         assert isinstance(form, StudyForm)
+        form.field("model").value = "yolov8n-shapes"
         form.field("save as").value = "../../out"
         await press(pilot, "enter")
         await settle(pilot)
@@ -198,7 +210,7 @@ def test_form(
 
     async def show(pilot):  # type: ignore[no-untyped-def]
         await settle(pilot)
-        console.push_screen(StudyForm(console.face, PROFILE))
+        console.push_screen(StudyForm(console.face, PROFILE, Catalogue(console.lab.home)))
         await settle(pilot)
 
     assert snap_compare(console, terminal_size=size, run_before=show)

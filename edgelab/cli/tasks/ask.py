@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import get_args
 
 from edgelab.catalogue import Catalogue
-from edgelab.cli.naming import checkpoint_named, dataset_options, prompts_named
+from edgelab.cli.dataset_options import dataset_options
 from edgelab.cli.tasks.detect import measured, measuring_options
+from edgelab.naming import checkpoint_named, prompts_named
 from edgelab.schema import convert
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Language, Precision

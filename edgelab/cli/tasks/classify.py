@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from edgelab.catalogue import Catalogue
-from edgelab.cli.naming import model_named
 from edgelab.cli.tasks.detect import how_measured, measuring_options
 from edgelab.cli.tasks.train import labelled_options, named_labelled
+from edgelab.naming import model_named
 from edgelab.schema import convert
 from edgelab.settings.classify import ClassifySettings
 from edgelab.settings.common import DETECTOR_PRECISIONS, Precision

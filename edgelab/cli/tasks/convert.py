@@ -6,10 +6,11 @@ import argparse
 from pathlib import Path
 
 from edgelab.catalogue import Catalogue
-from edgelab.cli.naming import model_named, named_or_path
+from edgelab.cli.dataset_options import named_images
 from edgelab.converting import default_name
 from edgelab.home import Home
 from edgelab.machine import usable_cores
+from edgelab.naming import model_named
 from edgelab.problem import Problem
 from edgelab.schema import convert
 from edgelab.settings.common import DETECTOR_PRECISIONS
@@ -60,8 +61,7 @@ def settings(options: argparse.Namespace, catalogue: Catalogue) -> tuple[Convert
         "task": "convert",
         "model": model,
         "name": options.name or default_name(model, catalogue, Home.default()),
-        "dataset": _dataset(options, model, catalogue),
-        "images": str(Path(options.images).absolute()) if options.images else None,
+        **_data(options, model, catalogue),
         "split": options.split,
         "precisions": options.precision or ["fp16", "int8"],
         "method": options.method,
@@ -74,16 +74,13 @@ def settings(options: argparse.Namespace, catalogue: Catalogue) -> tuple[Convert
     return chosen, f"convert {Path(chosen.model).stem}"
 
 
-def _dataset(options: argparse.Namespace, model: str, catalogue: Catalogue) -> str:
-    datasets = [entry.name for entry in catalogue.datasets()]
+def _data(options: argparse.Namespace, model: str, catalogue: Catalogue) -> dict[str, object]:
     if options.dataset is not None:
-        if options.images and options.dataset in datasets:
-            raise Problem(f"--images: the dataset {options.dataset} has its own; leave it out")
-        return named_or_path(options.dataset, datasets, "dataset")
+        return named_images(options, catalogue)
     entry = catalogue.model(model)
     known = entry.require().dataset if entry is not None else None
     if known is None:
         raise Problem(
             "--dataset: choose one; its images calibrate int8, and the outcome is checked on them"
         )
-    return known
+    return {"dataset": known}

@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 
 from edgelab.catalogue import Catalogue
-from edgelab.cli.naming import dataset_options, model_named, named_dataset
+from edgelab.cli.dataset_options import dataset_options, named_dataset
 from edgelab.machine import usable_cores
+from edgelab.naming import model_named
 from edgelab.schema import convert
 from edgelab.settings.common import DETECTOR_PRECISIONS, Order, Precision, Scenario
 from edgelab.settings.detect import DetectSettings

@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 
 from edgelab.catalogue import Catalogue
-from edgelab.cli.naming import checkpoint_named, named_images, prompts_named
+from edgelab.cli.dataset_options import named_images
 from edgelab.machine import usable_cores
+from edgelab.naming import checkpoint_named, prompts_named
 from edgelab.schema import convert
 from edgelab.settings.finetune import BasePrecision, FinetuneSettings, Lora, Part, Schedule
 
