@@ -96,18 +96,14 @@ def _file(step: Listener, home: Home, entry: Entry[ModelProfile], profile: Detec
         _download(step, weights, target)
     except Problem as problem:
         raise Problem(
-            f"{entry.name}: its weights are not here and could not be fetched: put "
-            f"{weights.file} of {weights.url} into {home.models} ({problem})"
+            f"{entry.name}: put {weights.file} into {home.models}: it is not there, and {problem}"
         ) from None
     return target
 
 
 def _compare(step: Listener, found: Path, weights: Weights) -> None:
-    digest = sha256_of(found)
-    if not digest.startswith(weights.sha256):
-        step.warning(
-            f"{found}: not the file of {weights.url}: its sha256 is {digest}, not {weights.sha256}"
-        )
+    if not sha256_of(found).startswith(weights.sha256):
+        step.warning(f"{found}: its sha256 is not that of {weights.url}")
 
 
 def _download(step: Listener, weights: Weights, target: Path) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
 from edgelab.catalogue import Catalogue, DetectorProfile, Weights
+from edgelab.cli import run
 from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.weights import model_file
 from runners.detector_file import open_detector
 from runners.model_folder import ModelFolder
 from tests.runners.colour_detector import build_detector
+from tests.runners.file_server import Server, serving
 
 COCO = ["yolov8n", "yolov8s", "yolov8m", "yolo11n", "yolo11s", "yolo11m"]
 SSDLITE = "ssdlite320-mobilenetv3"
@@ -82,7 +86,7 @@ def test_weights_that_are_not_those_meant_are_told(home: Home) -> None:
     build_detector(home.models / "m.onnx")
     heard = Heard()
     open_detector(heard, home, "mine", None)
-    assert "not the file of http://127.0.0.1:9/m.onnx" in heard.warnings[0]
+    assert "m.onnx: its sha256 is not that of http://127.0.0.1:9/m.onnx" in heard.warnings[0]
 
 
 def test_what_to_do_without_weights_and_without_a_network(home: Home) -> None:
@@ -91,8 +95,23 @@ def test_what_to_do_without_weights_and_without_a_network(home: Home) -> None:
     with pytest.raises(Problem) as caught:
         open_detector(Heard(), home, "mine", None)
     said = str(caught.value)
-    assert f"put mine.pt of http://127.0.0.1:9/mine.pt into {home.models}" in said
+    assert said.startswith(f"mine: put mine.pt into {home.models}: it is not there, and http://")
     assert "\n" not in said
+
+
+def test_weights_that_are_not_here_are_fetched_once(home: Home, tmp_path: Path) -> None:
+    content = build_detector(tmp_path / "m.onnx").read_bytes()
+    with serving(Server(content, cut_after=len(content) // 2 + 1)) as server:
+        digest = hashlib.sha256(content).hexdigest()
+        weights = Weights(file="m.onnx", url=server.url, sha256=digest)
+        write_profile(home, "mine", family="yolo", weights=weights)
+        heard = Heard()
+        first = open_detector(heard, home, "mine", None)
+        again = open_detector(heard, home, "mine", None)
+    assert first.file.sha256 == again.file.sha256 == digest
+    assert first.file.path == home.models / "m.onnx"
+    assert heard.phases == ["read the model", "download m.onnx", "read the model"]
+    assert len(server.asked) == 2, "cut once, gone on with, and then it was there"
 
 
 @pytest.mark.parametrize("name", [*COCO, SSDLITE])
@@ -104,3 +123,16 @@ def test_models_of_coco_are_known_by_name(home: Home, name: str) -> None:
     assert profile.weights is not None
     assert profile.dataset == "coco10"
     assert profile.license == ("BSD-3-Clause" if name == SSDLITE else "AGPL-3.0-or-later")
+
+
+def test_the_list_says_which_weights_are_not_here(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.models.mkdir(parents=True)
+    build_detector(home.models / "yolov8n.onnx")
+    assert run(["models", "--json"]) == 0
+    models = {model["name"]: model for model in json.loads(capsys.readouterr().out)}
+    assert models["yolov8n"]["file"] == str(home.models / "yolov8n.onnx")
+    assert models["yolov8n"]["weights"] is None
+    assert models[SSDLITE]["weights"] == "weights not here yet"
+    assert models[SSDLITE]["problem"] is None

@@ -4,70 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import numpy as np
 import pytest
 
 from edgelab.problem import Problem
 from runners.download import ATTEMPTS, download
+from tests.runners.file_server import Server, serving
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-@dataclass
-class Server:
-    """What is served, and how badly."""
-
-    content: bytes = CONTENT
-    cut_after: int | None = None
-    knows_ranges: bool = True
-    status: int = 200
-    asked: list[str | None] = field(default_factory=list)
-    url: str = ""
-
-    def answer(self, request: Any) -> None:
-        wanted = request.headers.get("Range")
-        self.asked.append(wanted)
-        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
-        if self.status != 200:
-            request.send_error(self.status)
-            return
-        if start >= len(self.content) and self.knows_ranges:
-            request.send_error(416)
-            return
-        start = start if self.knows_ranges else 0
-        body = self.content[start:]
-        request.send_response(206 if start else 200)
-        request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        request.wfile.write(body[: self.cut_after])
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
-    state = Server()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            state.answer(self)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    state.url = f"http://127.0.0.1:{http.server_port}/weights.pt"
-    yield state
-    http.shutdown()
-    thread.join()
-    http.server_close()
+    with serving(Server(CONTENT)) as state:
+        yield state
 
 
 def fetch(server: Server, target: Path, sha256: str = SHA256) -> list[tuple[int, int | None]]:
@@ -128,7 +81,7 @@ def test_a_file_that_is_not_there(server: Server, tmp_path: Path) -> None:
 
 
 def test_without_a_network_it_fails_at_once(tmp_path: Path) -> None:
-    server = Server(url="http://127.0.0.1:9/w.pt")
+    server = Server(CONTENT, url="http://127.0.0.1:9/w.pt")
     with pytest.raises(Problem, match=r"127\.0\.0\.1:9/w\.pt: .*refused"):
         fetch(server, tmp_path / "w.pt")
 

@@ -109,3 +109,31 @@ async def test_a_converted_model_appears_in_the_list(
         assert isinstance(lab, LabScreen)
         names = [row.entry.name for row in lab.models.rows]
         assert names == ["yolov8n-shapes", "yolov8n-shapes-converted"]
+
+
+WEIGHTS = """
+schema_version = 1
+title = "YOLOv8n, COCO"
+task = "detect"
+family = "yolo"
+weights = { file = "yolov8n.pt", url = "http://127.0.0.1:9/yolov8n.pt", sha256 = "00000000" }
+"""
+
+
+async def test_a_model_whose_weights_are_not_here_can_be_chosen(
+    open_console: Opener, home: Home, profiles: Path
+) -> None:
+    write_profiles(profiles, {"yolov8n": WEIGHTS}, {})
+    console = open_console()
+    async with console.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        lab = console.screen_stack[0]
+        assert isinstance(lab, LabScreen)
+        lab.models.select("yolov8n")
+        await settle(pilot)
+        row = lab.models.row
+        assert row is not None
+        assert (row.mark, row.reason) == ("fetch", "weights not here yet")
+        await press(pilot, "r")
+        (folder,) = queued(home)
+        assert folder.read_spec().settings.model == "yolov8n"
