@@ -28,11 +28,20 @@ class Fit(StrEnum):
 
 @dataclass(frozen=True)
 class Forecast:
-    """The peak that is expected, where the figure comes from, and what follows from it."""
+    """The peak that is expected, where the figure comes from, and what follows from it.
+
+    `least`: what it can run in, where that is less: pages of files that the kernel can drop.
+    """
 
     fit: Fit
     peak_bytes: int
     source: str
+    least: int | None = None
+
+    @property
+    def needed_bytes(self) -> int:
+        """What must be free."""
+        return self.peak_bytes if self.least is None else self.least
 
 
 def forecast(
@@ -52,7 +61,7 @@ def forecast(
         source = "estimated from the file's size"
     else:
         peak, source = measured, "measured in an earlier run"
-    return Forecast(_fit(peak, available_bytes), peak, source)
+    return Forecast(fit_of(peak, peak, available_bytes), peak, source)
 
 
 def _measured(model: str, precision: Precision, past: Iterable[RunRecord]) -> int | None:
@@ -66,9 +75,10 @@ def _measured(model: str, precision: Precision, past: Iterable[RunRecord]) -> in
     return next((peak for peak in peaks if peak), None)
 
 
-def _fit(peak: int, available: int | None) -> Fit:
+def fit_of(peak: int, needed: int, available: int | None) -> Fit:
+    """The word for a peak of which `needed` bytes must be free."""
     if available is None:
         return Fit.UNKNOWN
-    if peak > available:
+    if needed > available:
         return Fit.NO
     return Fit.TIGHT if peak > TIGHT_SHARE * available else Fit.FITS

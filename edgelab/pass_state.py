@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 
 from edgelab.energy.figures import EnergyFigures
 from edgelab.record import PassSummary
-from edgelab.records import Item, ModelFacts, Outcome, PassEnded, PassScores, PassStarted
+from edgelab.records import (
+    Forecasted,
+    Item,
+    ModelFacts,
+    Outcome,
+    PassEnded,
+    PassScores,
+    PassStarted,
+)
 from edgelab.settings.common import Precision
 from edgelab.tally import PassTally
 from edgelab.verdict import Conditions, Window
@@ -43,6 +51,7 @@ class PassState:
     outcome: Outcome = Outcome.QUEUED
     reason: str = ""
     facts: ModelFacts | None = None
+    forecast: Forecasted | None = None
     turns: list[Turn] = field(default_factory=list)
     scores: PassScores | None = None
 
@@ -140,4 +149,6 @@ class PassState:
             conditions=conditions,
             energy=energy,
             scores=self.scores,
+            forecast_bytes=self.forecast.peak_bytes if self.forecast else None,
+            libraries_bytes=self.forecast.libraries_bytes if self.forecast else None,
         )

@@ -23,6 +23,7 @@ from edgelab.records import (
     Ended,
     EpochEnded,
     Failure,
+    Forecasted,
     Item,
     LearningEnded,
     LearningStarted,
@@ -258,6 +259,10 @@ class RunProjection:
     @_apply.register
     def _(self, record: ModelFacts) -> None:
         self.passes[record.precision].facts = record
+
+    @_apply.register
+    def _(self, record: Forecasted) -> None:
+        self.passes[record.precision].forecast = record
 
     @_apply.register
     def _(self, record: Converted) -> None:

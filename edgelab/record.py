@@ -30,7 +30,7 @@ from edgelab.verdict import Conditions
 RECORD_VERSION = 1
 
 
-class PassSummary(msgspec.Struct, frozen=True):
+class PassSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     """One precision of a run. Empty figures: the pass did not come that far."""
 
     precision: Precision
@@ -63,6 +63,10 @@ class PassSummary(msgspec.Struct, frozen=True):
     """The least time of one inference on this board, as it was calibrated when the run ended."""
     floor_share: float | None = None
     """Which part of that was reached by the median inference."""
+    forecast_bytes: int | None = None
+    """The peak that was expected by arithmetic, beside `peak_memory_bytes`."""
+    libraries_bytes: int | None = None
+    """What the process took before its model was loaded."""
 
 
 class TrainingSummary(msgspec.Struct, frozen=True):

@@ -214,6 +214,18 @@ class Converted(Record, frozen=True):
     path: str = ""
 
 
+class Forecasted(Record, frozen=True):
+    """What a pass is expected to take at its peak, by arithmetic, before its model is loaded.
+
+    `libraries_bytes`: what the process had resident at that moment, its libraries imported.
+    """
+
+    t: float
+    precision: Precision
+    peak_bytes: Count
+    libraries_bytes: Count
+
+
 class PassStarted(Record, frozen=True):
     """The measured window of one precision opens: `images` x `repetitions` items will follow.
 
@@ -420,6 +432,7 @@ Event = (
     | DatasetFacts
     | ModelFacts
     | Converted
+    | Forecasted
     | PassStarted
     | PassEnded
     | SplitFacts

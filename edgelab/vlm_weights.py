@@ -73,28 +73,29 @@ class Weights:
         """How many weights are held in each format after loading."""
         found: Counter[str] = Counter()
         for each in self.weights:
-            found[self._format(each, precision)] += each.elements
+            found[self.format_of(each, precision)] += each.elements
         if self._head_apart(precision) and (table := self.embedding) is not None:
             found[Precision.INT8_DYNAMIC.value] += table.elements
         return dict(found)
 
     def resident_bytes(self, precision: Precision) -> int:
         """Bytes of all weights after loading, with the scales of the rounded ones."""
-        held = sum(_held(each, self._format(each, precision)) for each in self.weights)
+        held = sum(_held(each, self.format_of(each, precision)) for each in self.weights)
         if self._head_apart(precision) and (table := self.embedding) is not None:
             held += _held(table, Precision.INT8_DYNAMIC.value)
         return held
 
     def copied(self, precision: Precision) -> bool:
         """False where the file's own pages serve as weights: nothing is converted."""
-        target = {self._format(each, precision) for each in self.weights}
+        target = {self.format_of(each, precision) for each in self.weights}
         return target != {each.stored for each in self.weights}
 
     def _head_apart(self, precision: Precision) -> bool:
         """Dynamic quantisation makes of a shared head a matrix of its own."""
         return self.tied and precision is Precision.INT8_DYNAMIC
 
-    def _format(self, each: Weight, precision: Precision) -> str:
+    def format_of(self, each: Weight, precision: Precision) -> str:
+        """The format that a weight is held in after loading."""
         if precision in _HALF:
             return _HALF[precision]
         rounded = each.linear

@@ -7,7 +7,8 @@ process's peak memory is what a deployment needs.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import cycle, islice
 from pathlib import Path
 from time import perf_counter_ns
@@ -15,8 +16,17 @@ from typing import Any
 
 import cv2
 
+from edgelab.fitting import expected_memory
 from edgelab.problem import Problem
-from edgelab.records import MEASURE, AskedItem, ModelFacts, PassEnded, PassStarted, StageTimes
+from edgelab.records import (
+    MEASURE,
+    AskedItem,
+    Forecasted,
+    ModelFacts,
+    PassEnded,
+    PassStarted,
+    StageTimes,
+)
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
 from runners.asking.prepared import Question, Questions, read_questions
@@ -24,7 +34,7 @@ from runners.asking.reading import Reader
 from runners.asking.reply import Asked, Engine
 from runners.extras import needs
 from runners.images import ImageProblem, read_image
-from runners.memory import peak_memory_bytes
+from runners.memory import peak_memory_bytes, resident_bytes
 from runners.scenarios import milliseconds
 from runners.step import RunningStep, now, open_step
 
@@ -84,8 +94,18 @@ class Pass:
         self._asked.of(self.precision)
         self.step.phase("load the model", unit="")
         started = now()
-        engine = open_engine(self._asked, self.precision, self.settings)
+        kind = engine_kind(self._asked)
+        folder = Path(self._asked.folder)
+        self._tell_forecast(folder)
+        engine = kind(folder, self.precision, self.settings)
         return engine, now() - started
+
+    def _tell_forecast(self, folder: Path) -> None:
+        """What the peak should be, to be held against what it will have been."""
+        libraries = resident_bytes()
+        with suppress(Problem):  # old .bin files tell nothing by headers
+            expected = expected_memory(folder, self.precision, self.settings, libraries)
+            self.step.event(Forecasted(now(), self.precision, expected.peak, libraries))
 
     def _tell_model(self, engine: Engine) -> None:
         model = self._asked.of(self.precision)
@@ -209,16 +229,15 @@ class Pictures:
             return None, str(problem)
 
 
-def open_engine(questions: Questions, precision: Precision, settings: AskSettings) -> Engine:
-    """The engine that the model's folder calls for, loaded."""
-    folder = Path(questions.folder)
+def engine_kind(questions: Questions) -> Callable[[Path, Precision, AskSettings], Engine]:
+    """What loads the model of that folder, its libraries imported."""
     if questions.engine == "onnx":
         with needs("vlm-onnx", "asking a SmolVLM"):
             from runners.asking.onnx_engine import OnnxEngine
-        return OnnxEngine(folder, precision, settings)
+        return OnnxEngine
     with needs("vlm", "asking a vision-language model"):
         from runners.asking.torch_engine import TorchEngine
-    return TorchEngine(folder, precision, settings)
+    return TorchEngine
 
 
 if __name__ == "__main__":

@@ -13,16 +13,15 @@ import errno
 import fnmatch
 import hashlib
 import io
-import re
 import shutil
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edgelab.durable import replace_file
 from edgelab.home import Home
+from edgelab.hub_folder import WHOLE, file_name, own_folder, repository_folder
 from edgelab.problem import Problem
 from edgelab.words import megabytes
 from runners.extras import needs
@@ -34,7 +33,6 @@ _SMALL = ("*.json", "*.jinja", "*.model", "*.txt")
 _FIRST, _OTHERWISE = "*.safetensors", "pytorch_model*.bin"
 _ONNX = ("onnx/vision_encoder*", "onnx/embed_tokens*", "onnx/decoder_model_merged*")
 _UNUSED = ("*.index.json.lock", "training_args*", "optimizer*", "*/trainer_state.json")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _SPARE_BYTES = 200_000_000  # a disk filled to the brim helps nobody
 _TIMEOUT_S = 15.0
 _BLOCK = 1 << 20
@@ -57,7 +55,7 @@ def find_model(
 
     `revision`: a commit, branch or tag, None for the hub's `main`. Raises Problem in one line.
     """
-    kept = _kept(repository, revision, home) or _in_hubs_cache(repository, revision)
+    kept = own_folder(repository, revision, home) or _in_hubs_cache(repository, revision)
     return kept if kept is not None else _download(repository, revision, home, tell)
 
 
@@ -84,33 +82,6 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _place(repository: str, home: Home) -> Path:
-    return home.hub / repository.replace("/", "--")
-
-
-def _kept(repository: str, revision: str | None, home: Home) -> Path | None:
-    """The folder of an earlier, whole download of that revision.
-
-    A branch means what it meant when it was downloaded: a lab's runs shall be comparable.
-    """
-    place = _place(repository, home)
-    commit = revision if revision and _COMMIT.fullmatch(revision) else None
-    if commit is None:
-        with suppress(OSError):
-            commit = (place / "refs" / _file_name(revision)).read_text().strip()
-    if commit is None or not _COMMIT.fullmatch(commit):
-        return None
-    folder = place / commit
-    return folder if (folder / _WHOLE).is_file() else None
-
-
-_WHOLE = ".whole"  # written when all files of a commit are there and checked
-
-
-def _file_name(revision: str | None) -> str:
-    return (revision or "main").replace("/", "--")
-
-
 def _in_hubs_cache(repository: str, revision: str | None) -> Path | None:
     """Where another program, or `hf download`, has left it; None where weights are missing."""
     with needs("vlm", f"the model {repository} of the hub"):
@@ -128,7 +99,7 @@ def _download(repository: str, revision: str | None, home: Home, tell: OnBytes |
     files = needed(listed)
     if not any(each.name == "config.json" for each in files):
         raise Problem(f"{repository}: no config.json in it: no model of transformers")
-    place = _place(repository, home)
+    place = repository_folder(repository, home)
     folder = place / commit
     folder.mkdir(parents=True, exist_ok=True)
     _check_room(repository, folder, files)
@@ -142,9 +113,9 @@ def _download(repository: str, revision: str | None, home: Home, tell: OnBytes |
 
         _fetch(repository, commit, each, folder, heard)
         there += each.size
-    replace_file(folder / _WHOLE, "\n".join(each.name for each in files).encode())
+    replace_file(folder / WHOLE, "\n".join(each.name for each in files).encode())
     (place / "refs").mkdir(exist_ok=True)
-    replace_file(place / "refs" / _file_name(revision), commit.encode())
+    replace_file(place / "refs" / file_name(revision or "main"), commit.encode())
     return folder
 
 

@@ -58,7 +58,7 @@ def model_rows(
     home: Home,
 ) -> list[ModelRow]:
     """Each model with the forecast of the chosen precision that needs most."""
-    free = _free(board)
+    free = free_memory(board)
     return [_model_row(entry, precisions, free, past, home) for entry in entries]
 
 
@@ -83,7 +83,8 @@ def _model_row(
     return ModelRow(entry, worst, None, free)
 
 
-def _free(board: Sample | None) -> int | None:
+def free_memory(board: Sample | None) -> int | None:
+    """Bytes; None where the board does not tell."""
     if board is None or board.memory_total is None or board.memory_used is None:
         return None
     return board.memory_total - board.memory_used

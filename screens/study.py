@@ -10,8 +10,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.message import Message
 
-from edgelab import words
-from edgelab.catalogue import Catalogue
+from edgelab import fitting, words
 from edgelab.compared import has_result, study_table
 from edgelab.export import results_csv
 from edgelab.problem import Problem
@@ -26,7 +25,7 @@ from edgelab.study import Study
 from edgelab.study_progress import Cell, StudyProgress
 from edgelab.tally import ThresholdRow
 from screens.actions import Place, bindings
-from screens.choice import fit_tone, model_rows
+from screens.choice import fit_tone, free_memory
 from screens.choose_table import ask_for_table
 from screens.compare import CompareScreen
 from screens.dialogs import Ask
@@ -145,15 +144,12 @@ class StudyScreen(TableScreen):
         return live
 
     def _forecast(self, snapshot: Snapshot) -> dict[tuple[str, str], str]:
-        named = {settings.model for settings in self.study.plan}
-        precisions = {p for settings in self.study.plan for p in settings.passes}
-        home = self.console.lab.home
-        models = [entry for entry in Catalogue(home).models() if entry.name in named]
-        board = self.console.read_board()
+        free = free_memory(self.console.read_board())
+        board = fitting.Board(free, snapshot.over)
         return {
-            (row.entry.name, precision.value): row.mark
-            for precision in precisions
-            for row in model_rows(models, [precision], board, snapshot.over, home)
+            (settings.model, precision.value): expected.fit.value
+            for settings in self.study.plan
+            for precision, expected in fitting.fits(settings, self.console.lab.home, board).items()
         }
 
     @on(Read)

@@ -17,7 +17,9 @@ import numpy as np
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
 from edgelab.vlm_image import View
-from edgelab.vlm_memory import engine_of, onnx_memory, torch_memory
+from edgelab.vlm_memory import engine_of, onnx_files, onnx_memory, torch_memory
+from edgelab.vlm_time import bytes_a_token
+from edgelab.vlm_weights import read_weights
 from runners.memory import peak_memory_bytes, resident_bytes
 
 THREADS, TOKENS = 1, 8
@@ -53,9 +55,18 @@ def main(folder: Path, precision: Precision, tiling: bool) -> None:
                 "import_s": import_s, "load_s": load_s, "vision_ms": asked.stages.vision,
                 "prefill_ms": asked.stages.prefill, "decode_ms": asked.stages.decode,
                 "decoded": decoded, "image_tokens": asked.image_tokens,
+                "read_bytes": _read_bytes(folder, precision, name),
             }
         )
     )  # fmt: skip
+
+
+def _read_bytes(folder: Path, precision: Precision, name: str) -> int:
+    """What a decoded token reads: without torch, the decoder's files."""
+    if name == "torch":
+        return bytes_a_token(read_weights(folder), precision)
+    files = onnx_files(folder, precision)
+    return sum(file.stat().st_size for file in files if file.name.startswith("decoder"))
 
 
 def _engine(name: str) -> Any:

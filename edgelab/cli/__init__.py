@@ -136,6 +136,9 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--governor", choices=["performance"], help="hold the clocks during the run (as root)"
     )
+    command.add_argument(
+        "--force", action="store_true", help="run what does not fit into free memory, too"
+    )
     _add_detach(command)
     _add_json(command)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 
-from edgelab.catalogue import Catalogue, Entry, ModelProfile
+from edgelab import fitting
+from edgelab.catalogue import Catalogue, Entry, HubModel, ModelProfile
 from edgelab.cli.output import print_json, print_table
-from edgelab.forecast import forecast
+from edgelab.forecast import Fit, Forecast, forecast
 from edgelab.home import Home
 from edgelab.lab import Lab
 from edgelab.record import RunRecord
+from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
 from edgelab.telemetry import Board
 from edgelab.weights import NOT_HERE, model_file
@@ -22,7 +25,9 @@ def run(options: argparse.Namespace) -> int:
     """List them; a broken profile is listed with its problem."""
     home = Home.default()
     past, available = Lab(home).store.all(), Board().memory_available()
-    models = [_document(entry, home, past, available) for entry in Catalogue(home).models()]
+    catalogue, board = Catalogue(home), fitting.Board(available, past)
+    models = [_document(entry, home, past, available) for entry in catalogue.models()]
+    models += [_checkpoint(entry, home, board) for entry in catalogue.hub_models()]
     if options.json:
         print_json(models)
     else:
@@ -53,6 +58,40 @@ def _document(
         document |= {"fit": expected.fit, "peak_bytes": expected.peak_bytes}
         document["peak_source"] = expected.source
     return document
+
+
+def _checkpoint(entry: Entry[HubModel], home: Home, board: fitting.Board) -> dict[str, object]:
+    """A vision-language model: a forecast a precision, where it is on this board."""
+    document: dict[str, object] = {"name": entry.name, "problem": entry.problem}
+    profile = entry.profile
+    if profile is None:
+        return document
+    folder = fitting.model_folder(entry.name, None, home)
+    document |= {
+        "title": profile.title,
+        "task": "ask",
+        "license": profile.license,
+        "repository": profile.repository,
+        "file": None if folder is None else str(folder),
+        "weights": f"{fitting.NOT_THERE}: {profile.repository}" if folder is None else None,
+    }
+    if folder is not None:
+        settings = AskSettings(model=entry.name, dataset="-", precisions=tuple(Precision))
+        expected = fitting.fits(settings, home, board)
+        document["fits"] = {
+            precision: {"fit": each.fit, "peak_bytes": each.peak_bytes, "source": each.source}
+            for precision, each in expected.items()
+        }
+        document["fit"] = fit_words(expected)
+    return document
+
+
+def fit_words(expected: Mapping[Precision, Forecast]) -> str:
+    """fits nf4, bf16; tight int8; no fp32."""
+    groups: dict[Fit, list[str]] = {}
+    for precision, each in expected.items():
+        groups.setdefault(each.fit, []).append(precision.value)
+    return "; ".join(f"{fit} {', '.join(groups[fit])}" for fit in Fit if fit in groups) or UNKNOWN
 
 
 def _row(model: dict[str, object]) -> list[str]:

@@ -7,6 +7,7 @@ import importlib
 
 from edgelab.catalogue import Catalogue
 from edgelab.cli.started import attend
+from edgelab.fitting import refuse_what_does_not_fit, this_board
 from edgelab.home import Home
 from edgelab.lab import Lab
 from edgelab.spec import CoolDown, Terms
@@ -18,6 +19,8 @@ def run(options: argparse.Namespace) -> int:
     task = importlib.import_module(f"edgelab.cli.tasks.{options.task}")
     settings, title = task.settings(options, Catalogue(lab.home))
     lab.recover()
+    if not options.force:
+        refuse_what_does_not_fit([settings], lab.home, this_board(lab))
     cool_down = None if options.cool_down is None else CoolDown(limit_s=options.cool_down)
     terms = Terms(options.time_limit, cool_down, options.governor)
     spec = lab.submit(settings, title, terms)

@@ -14,6 +14,7 @@ from edgelab.cli.dataset_options import class_names
 from edgelab.cli.follow import follow, print_rows
 from edgelab.cli.output import print_json, print_table, say
 from edgelab.export import results_csv, write_csv
+from edgelab.fitting import refuse_what_does_not_fit, this_board
 from edgelab.home import Home
 from edgelab.lab import Lab
 from edgelab.learned import scored_table
@@ -28,7 +29,7 @@ from edgelab.schema import read_toml
 from edgelab.scored import scored_rows
 from edgelab.spec import CoolDown, Terms
 from edgelab.studies import Studies
-from edgelab.study import Study, StudyProfile
+from edgelab.study import Study, StudyProfile, expand
 from edgelab.study_progress import StudyProgress
 
 
@@ -63,6 +64,8 @@ def _study(studies: Studies, options: argparse.Namespace) -> Study:
         count = studies.go_on(begun, options.retry)
         say(f"study {begun.id}: {count} of {len(begun.runs)} runs go on or are still to come")
         return begun
+    if not options.force:
+        refuse_what_does_not_fit(expand(changed, name), studies.lab.home, this_board(studies.lab))
     cool_down = None if options.cool_down is None else CoolDown(limit_s=options.cool_down)
     terms = Terms(options.time_limit, cool_down, options.governor)
     study = studies.begin(name, changed, terms)

@@ -1,0 +1,202 @@
+"""Whether a run fits into the memory that is free, pass by pass, before any of it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from edgelab import telemetry
+from edgelab.catalogue import Catalogue
+from edgelab.forecast import Fit, Forecast, fit_of, forecast
+from edgelab.home import Home
+from edgelab.hub_folder import cached_folder, own_folder
+from edgelab.lab import Lab
+from edgelab.problem import Problem
+from edgelab.record import PassSummary, RunRecord
+from edgelab.records import Outcome
+from edgelab.settings.ask import AskSettings
+from edgelab.settings.base import TaskSettings
+from edgelab.settings.common import Precision
+from edgelab.settings.finetune import FinetuneSettings
+from edgelab.vlm_image import View
+from edgelab.vlm_memory import Engine, Memory, engine_of, onnx_memory, torch_memory
+from edgelab.weights import model_file
+from edgelab.words import megabytes, plain
+
+NOT_THERE = "not on this board yet"
+
+SMALLER = (
+    Precision.BF16, Precision.INT8_DYNAMIC, Precision.INT8, Precision.NF4, Precision.Q4,
+)  # fmt: skip
+"""What a vision-language model may be asked for instead, the largest first."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """What a forecast rests on: free bytes (None: not told), and the runs that are over."""
+
+    available: int | None
+    past: Sequence[RunRecord] = ()
+
+
+def this_board(lab: Lab) -> Board:
+    """Now."""
+    return Board(telemetry.Board().memory_available(), lab.store.all())
+
+
+def fits(settings: TaskSettings, home: Home, board: Board) -> dict[Precision, Forecast]:
+    """A forecast of each pass; a precision of which nothing can be told is left out."""
+    if isinstance(settings, AskSettings):
+        found = {p: ask_fit(settings, p, home, board) for p in settings.precisions}
+        return {precision: each for precision, each in found.items() if each is not None}
+    if isinstance(settings, FinetuneSettings):
+        return _finetune_fits(settings, home, board)
+    file = _model_file(settings.model, home)
+    if file is None:
+        return {}
+    size = file.stat().st_size
+    return {
+        precision: forecast(settings.model, precision, size, board.available, board.past)
+        for precision in settings.passes
+    }
+
+
+def refuse_what_does_not_fit(plan: Iterable[TaskSettings], home: Home, board: Board) -> None:
+    """Raise Problem, in one line, where a pass of these runs has no room in free memory."""
+    for settings in plan:
+        for precision, each in fits(settings, home, board).items():
+            if each.fit is Fit.NO:
+                raise Problem(_no(settings, precision, each, home, board))
+
+
+def ask_fit(
+    settings: AskSettings, precision: Precision, home: Home, board: Board
+) -> Forecast | None:
+    """Of asking in one precision: measured before, else by arithmetic; None: nothing is known."""
+    measured = [
+        summary.peak_memory_bytes
+        for record in board.past
+        if _alike(record.spec.settings, settings)
+        for summary in record.passes
+        if summary.precision is precision and summary.outcome is Outcome.FINISHED
+    ]
+    peak = next((each for each in measured if each), None)
+    if peak is not None:
+        fit = fit_of(peak, peak, board.available)
+        return Forecast(fit, peak, "measured in an earlier run")
+    folder = model_folder(settings.model, settings.revision, home)
+    if folder is None:
+        return Forecast(Fit.UNKNOWN, 0, NOT_THERE)
+    try:
+        memory = expected_memory(folder, precision, settings)
+    except Problem:
+        return None
+    return _estimated(memory, engine_of(folder), precision, board)
+
+
+def expected_memory(
+    folder: Path, precision: Precision, settings: AskSettings, libraries: int | None = None
+) -> Memory:
+    """Where the bytes of asking will go; raises Problem where files do not tell enough."""
+    of = onnx_memory if engine_of(folder) == "onnx" else torch_memory
+    view = View(settings.max_pixels, settings.tiling)
+    return of(folder, precision, view, settings.max_new_tokens, libraries)
+
+
+def model_folder(model: str, revision: str | None, home: Home) -> Path | None:
+    """Where a checkpoint lies, by catalogue name, hub id or path; None: it does not."""
+    entry = Catalogue(home).hub_model(model)
+    if entry is not None and entry.profile is not None:
+        model, revision = entry.profile.repository, revision or entry.profile.revision
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return path
+    return own_folder(model, revision, home) or cached_folder(model, revision)
+
+
+def _estimated(memory: Memory, engine: Engine, precision: Precision, board: Board) -> Forecast:
+    """By arithmetic, corrected by how far it was off in earlier runs of that engine."""
+    passes = [
+        s for r in board.past for s in r.passes if s.precision is precision and _is_of(s, engine)
+    ]
+    ratio = median(_ratio(each) for each in passes) if passes else 1.0
+    libraries = next((each.libraries_bytes for each in passes if each.libraries_bytes), None)
+    shift = (libraries - memory.libraries) if libraries else 0
+    peak, needed = (int(ratio * (each + shift)) for each in (memory.peak, memory.needed))
+    source = f"estimated: {memory.parts}"
+    if passes:
+        source += f"; corrected by {len(passes)} earlier passes"
+    return Forecast(fit_of(peak, needed, board.available), peak, source, needed)
+
+
+def _is_of(summary: PassSummary, engine: Engine) -> bool:
+    """A pass of that engine that tells how good its forecast was."""
+    if not (summary.forecast_bytes and summary.peak_memory_bytes and summary.runtime):
+        return False
+    return summary.runtime.startswith("torch") == (engine == "torch")
+
+
+def _ratio(summary: PassSummary) -> float:
+    assert summary.peak_memory_bytes is not None
+    assert summary.forecast_bytes is not None
+    return summary.peak_memory_bytes / summary.forecast_bytes
+
+
+def _alike(past: TaskSettings, settings: AskSettings) -> bool:
+    """The same model, looking as closely."""
+    return isinstance(past, AskSettings) and all(
+        getattr(past, key) == getattr(settings, key)
+        for key in ("model", "revision", "max_pixels", "tiling", "max_new_tokens")
+    )
+
+
+def _finetune_fits(
+    settings: FinetuneSettings, home: Home, board: Board
+) -> dict[Precision, Forecast]:
+    """Of loading the base: training needs more, so `no` is certain and the rest is not told."""
+    folder = model_folder(settings.model, settings.revision, home)
+    if folder is None:
+        return {}
+    precision = Precision(settings.precision.value)
+    try:
+        memory = torch_memory(folder, precision, View(settings.max_pixels))
+    except Problem:
+        return {}
+    told = fit_of(memory.peak, memory.needed, board.available)
+    fit = told if told is Fit.NO else Fit.UNKNOWN
+    source = f"at least, to load the base: {memory.parts}"
+    return {precision: Forecast(fit, memory.peak, source, memory.needed)}
+
+
+def _model_file(model: str, home: Home) -> Path | None:
+    """The file of a detector or classifier; None where it is none or not there."""
+    entry = Catalogue(home).model(model)
+    file = Path(model) if entry is None else model_file(entry, home)
+    return file if file is not None and file.is_file() else None
+
+
+def _no(
+    settings: TaskSettings, precision: Precision, expected: Forecast, home: Home, board: Board
+) -> str:
+    free = megabytes(board.available)
+    text = (
+        f"{plain(settings.model)} in {precision}: needs {megabytes(expected.needed_bytes)} MB "
+        f"({expected.source}), {free} MB are free"
+    )
+    instead = _instead(settings, home, board)
+    return (
+        f"{text}: {f'--precision {instead} would fit; ' if instead else ''}--force runs it anyway"
+    )
+
+
+def _instead(settings: TaskSettings, home: Home, board: Board) -> Precision | None:
+    """The largest other precision of a vision-language model that has room."""
+    if not isinstance(settings, AskSettings):
+        return None
+    for each in SMALLER:
+        found = ask_fit(settings, each, home, board)
+        if found is not None and found.fit in (Fit.FITS, Fit.TIGHT):
+            return each
+    return None
