@@ -15,6 +15,7 @@ from edgelab.journal import JournalReader
 from edgelab.problem import Problem
 from edgelab.record import RunRecord
 from edgelab.records import (
+    AskedItem,
     ClassifiedItem,
     DatasetFacts,
     EpochEnded,
@@ -59,6 +60,19 @@ ITEM_COLUMNS = (
     "answered_class",
     "probability",
     "right",
+    "question",
+    "answer",
+    "expected",
+    "verdict",
+    "vision_ms",
+    "prefill_ms",
+    "first_token_ms",
+    "token_decode_ms",
+    "vision_shared",
+    "tokens",
+    "prompt_tokens",
+    "image_tokens",
+    "cut",
 )
 
 CURVE_COLUMNS = (
@@ -308,6 +322,20 @@ def _class_names(folder: RunFolder) -> tuple[str, ...]:
     return facts[-1].classes if facts else ()
 
 
+def _asked(item: Item) -> list[Value]:
+    """What is known of a question beyond its counts."""
+    if not isinstance(item, AskedItem):
+        return [None] * 13
+    stages = item.stages
+    times: list[Value] = [None] * 5
+    if stages is not None:
+        times = [stages.vision, stages.prefill, stages.first_token, stages.decode]
+        times.append(int(stages.vision_shared))
+    tokens = (item.tokens, item.prompt_tokens, item.image_tokens) if stages else (None,) * 3
+    said = (item.question, item.answer, item.expected, item.verdict)
+    return [*said, *times, *tokens, int(item.cut) if stages else None]
+
+
 def _rows_of_item(spec: RunSpec, item: Item, classes: Sequence[str]) -> Iterator[list[Value]]:
     times = item.times
     head: list[Value] = [
@@ -323,6 +351,7 @@ def _rows_of_item(spec: RunSpec, item: Item, classes: Sequence[str]) -> Iterator
         item.unanswered,
         item.error,
         *_answer(item, classes),
+        *_asked(item),
     ]
     truth = None if item.truth is None else item.total(item.truth)
     cuts = spec.settings.cuts

@@ -130,6 +130,7 @@ class PassState:
             errors=self.tally.errors,
             unanswered=self.tally.unanswered,
             rows=self.tally.rows() if self.tally.images else (),
+            asked=self.tally.asked.figures() if self.tally.asked else None,
             latency=self.tally.latency_figures() if len(self.tally.latency) else None,
             stages=self.tally.stage_means(),
             infer_p50_ms=self.tally.infer.at(0.50),

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from edgelab.asked import AskFigures
 from edgelab.conversion import ConversionReport
 from edgelab.energy.figures import EnergyFigures
 from edgelab.executed import ExecutedPrecision
@@ -40,6 +41,7 @@ class PassSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     errors: int = 0
     unanswered: int = 0
     rows: tuple[ThresholdRow, ...] = ()
+    asked: AskFigures | None = None
     latency: LatencyFigures | None = None
     stages: StageTimes | None = None
     infer_p50_ms: float | None = None

@@ -190,6 +190,8 @@ class DatasetFacts(Record, frozen=True):
 class ModelFacts(Record, frozen=True):
     """The model file of one precision, as it is executed.
 
+    `size_bytes`: of the file; where one checkpoint is loaded in any precision, of its weights then.
+
     `input_size`: height, width, px, where it is fixed; `iou`: of a detector's NMS.
     """
 

@@ -57,6 +57,8 @@ FIGURES: tuple[Figure, ...] = (
     Figure("latency_p50_ms", "p50 ms", words.milliseconds),
     Figure("latency_p90_ms", "p90 ms", words.milliseconds),
     Figure("images_per_s", "img/s", _number(2)),
+    Figure("first_token_p50_ms", "TTFT p50", words.milliseconds),
+    Figure("tokens_per_s", "tok/s", _number(1)),
     Figure("peak_memory_mb", "peak MB", words.whole),
     Figure("model_mb", "model MB", _number(1)),
     Figure("temperature_max_c", "max °C", words.whole),
@@ -207,7 +209,11 @@ def _executed_share(summary: PassSummary) -> float | None:
     executed = summary.executed
     if executed is None:
         return None
-    nodes = {"int8": executed.integer, "fp16": executed.half, "fp32": executed.full}
+    nodes = executed.formats or {
+        "int8": executed.integer,
+        "fp16": executed.half,
+        "fp32": executed.full,
+    }
     total = sum(nodes.values())
     asked = nodes.get(summary.precision.value)
     return None if asked is None or not total else asked / total

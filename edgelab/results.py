@@ -158,6 +158,14 @@ def _stage(name: str) -> Callable[[ResultRow], Value]:
     return read
 
 
+def _asked(name: str) -> Callable[[ResultRow], Value]:
+    def read(row: ResultRow) -> Value:
+        value: Value = getattr(row.summary.asked, name) if row.summary.asked else None
+        return value
+
+    return read
+
+
 def _environment(key: str) -> Callable[[ResultRow], Value]:
     return lambda row: row.run.environment.get(key)
 
@@ -264,6 +272,22 @@ COLUMNS: tuple[Column, ...] = (
     Column("preprocess_ms", _stage("preprocess")),
     Column("infer_ms", _stage("infer")),
     Column("postprocess_ms", _stage("postprocess")),
+    Column("tokens_per_s", _asked("tokens_per_s"), "tok/s", lambda v: words.number(v, 1)),
+    Column("first_token_p50_ms", _asked("first_token_p50_ms"), "TTFT p50", words.milliseconds),
+    Column("first_token_p90_ms", _asked("first_token_p90_ms"), "TTFT p90", words.milliseconds),
+    Column("first_token_mean_ms", _asked("first_token_mean_ms")),
+    Column("first_token_shared_p50_ms", _asked("first_token_shared_p50_ms")),
+    Column("ask_preprocess_ms", _asked("preprocess_ms")),
+    Column("vision_ms", _asked("vision_ms")),
+    Column("prefill_ms", _asked("prefill_ms")),
+    Column("token_decode_ms", _asked("decode_ms")),
+    Column("image_tokens", _asked("image_tokens"), "img tok", words.whole),
+    Column("prompt_tokens", _asked("prompt_tokens")),
+    Column("questions", _asked("questions")),
+    Column("shared_encodings", _asked("shared")),
+    Column("answers_cut", _asked("cut")),
+    Column("answers_right_share", _asked("right_share"), "right", words.share),
+    Column("answers_off_list", _asked("off_list")),
     Column(
         "peak_memory_mb",
         lambda r: _mb(r.summary.peak_memory_bytes),
@@ -355,6 +379,11 @@ SHOWN: tuple[Column, ...] = tuple(
         "images_per_s",
         "map50",
         "map50_95",
+        "first_token_p50_ms",
+        "first_token_p90_ms",
+        "tokens_per_s",
+        "image_tokens",
+        "answers_right_share",
         "bias_mean",
         "exact_share_mean",
         "unanswered",

@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from edgelab.asked import AskTally
 from edgelab.classified import ClassifiedTally
 from edgelab.records import AskedItem, ClassifiedItem, Item, StageTimes
 from edgelab.statistics import TRUE_COUNT_BINS, CountErrors, RunningPercentiles
@@ -105,6 +106,7 @@ class PassTally:
         self.latency = RunningPercentiles()
         self.infer = RunningPercentiles()
         self._stages = [0.0, 0.0, 0.0, 0.0]
+        self.asked: AskTally | None = None
         self._with_truth = False
         self._predicted = [0] * len(self.thresholds)
         # Images by class that count for it. Those that count for every class stand under None,
@@ -127,6 +129,9 @@ class PassTally:
             return
         if item.times is not None:
             self._add_times(item.times)
+        if isinstance(item, AskedItem):
+            self.asked = self.asked or AskTally()
+            self.asked.add(item)
         if item.repetition:
             return
         self.images += new_image

@@ -117,7 +117,7 @@ class Pass:
                 precision=self.precision,
                 name=self._asked.model,
                 sha256=model.sha256,
-                size_bytes=model.size_bytes,
+                size_bytes=sum(executed.weights.values()) or model.size_bytes,
                 executed=executed,
                 runtime=engine.runtime,
             )

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from edgelab import words
+from edgelab.asked_table import ASKED_TITLES, asked_rows
 from edgelab.learned import (
     ANSWER_TITLES,
     CLASS_TITLES,
@@ -128,6 +129,8 @@ def _passes(record: RunRecord) -> Iterator[tuple[str, str]]:
     for summary in record.passes:
         for name, value in _pass(summary):
             yield f"{summary.precision.value} {name}", value
+    for row in asked_rows(record):
+        yield f"{row[0]} questions", _named(ASKED_TITLES[1:], row[1:])
 
 
 def _pass(summary: PassSummary) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from edgelab import words
-from edgelab.records import Item
+from edgelab.records import AskedItem, Item
 from edgelab.tally import count_error
 from screens.widgets.table import Column
 
@@ -37,6 +37,7 @@ ITEM_COLUMNS: tuple[Column[ItemRow], ...] = (
     Column("found", lambda r: words.whole(r.found), lambda r: r.found, right=True),
     Column("off by", lambda r: words.whole(r.error), lambda r: r.error, right=True),
     Column("ms", lambda r: words.milliseconds(r.latency), lambda r: r.latency, right=True),
+    Column("answer", lambda r: words.plain(_answer(r.item), 60), lambda r: _answer(r.item)),
     Column("problem", lambda r: words.plain(_problem(r.item), 40), lambda r: _problem(r.item)),
 )
 
@@ -50,6 +51,10 @@ def worst_first(items: Iterable[Item], position: int) -> list[ItemRow]:
     """Rows at a threshold: unreadable images, then by count error, then by latency."""
     rows = [ItemRow(item, _found(item, position), count_error(item, position)) for item in items]
     return sorted(rows, key=_badness, reverse=True)
+
+
+def _answer(item: Item) -> str:
+    return item.answer if isinstance(item, AskedItem) else ""
 
 
 def _problem(item: Item) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from edgelab import words
+from edgelab.asked_table import ASKED_TITLES, asked_rows
 from edgelab.cli.output import StatusLine, print_table
 from edgelab.converting import TITLES as CONVERSION_TITLES
 from edgelab.converting import conversion_rows
@@ -83,6 +84,8 @@ def print_results(record: RunRecord) -> None:
     _print_conversions(record)
     if record.passes:
         print_rows(list(rows_of(record)))
+    if asked := asked_rows(record):
+        print_table(ASKED_TITLES, asked)
     for warning in record.warnings:
         print(f"note: {words.plain(warning)}")
     if record.outcome.over and record.outcome is not Outcome.FINISHED:

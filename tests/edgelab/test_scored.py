@@ -82,7 +82,7 @@ def test_each_fine_tuned_row_stands_beside_its_published_one() -> None:
 
 
 def questions(number: int = 1) -> RunRecord:
-    settings = FinetuneSettings(model="qwen2-vl-2b-instruct", dataset="charts")
+    settings = FinetuneSettings(model="qwen2-vl-2b", dataset="charts")
     spec = RunSpec(SPEC_VERSION, f"{number:08x}", number, "t", 0.0, settings)
     found = AnswerScores(
         1.0, "zero-shot second", "test", 40, SHARE, SHARE, SHARE, 3, {"value": 0.25, "title": 0.5}

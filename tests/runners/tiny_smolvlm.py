@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 
 from tests.runners.tiny_vlms import byte_tokenizer
 
@@ -70,6 +72,18 @@ def build_smolvlm(
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
+    return folder
+
+
+def says_digits(folder: Path) -> Path:
+    """Give a checkpoint a head whose likeliest token is always a 3 or a 4, by what it sees."""
+    file = folder / "model.safetensors"
+    tensors = load_file(file)
+    words = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    head = torch.zeros_like(tensors["model.text_model.embed_tokens.weight"])
+    head[words.token_to_id("3")] = torch.linspace(-1, 1, head.shape[1])
+    head[words.token_to_id("4")] = -head[words.token_to_id("3")]
+    save_file({**tensors, "lm_head.weight": head}, file, {"format": "pt"})
     return folder
 
 
