@@ -6,8 +6,8 @@ from collections import Counter
 
 import msgspec
 
-from edgelab.records import AskedItem, AskStages
-from edgelab.statistics import RunningPercentiles
+from edgelab.records import AnswerScores, AskedItem, AskStages
+from edgelab.statistics import RunningPercentiles, wilson
 
 
 class AskFigures(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -59,6 +59,7 @@ class AskTally:
         self._preprocess = self._vision = self._prefill = self._decode = 0.0
         self._image_tokens = self._prompt_tokens = 0
         self._verdicts: Counter[str] = Counter()
+        self._agreements: Counter[str] = Counter()
 
     def add(self, item: AskedItem) -> None:
         """Take one more answered question."""
@@ -72,8 +73,9 @@ class AskTally:
         self._add_stages(item.stages)
         self.newest_tokens_per_s = tokens_per_s(item)
         self._decoded += max(0, item.tokens - 1)
-        if item.verdict is not None and item.repetition == 0:
-            self._verdicts[item.verdict] += 1
+        if item.repetition == 0:
+            self._verdicts[item.verdict or ""] += 1
+            self._agreements[item.agreement or ""] += 1
 
     def _add_stages(self, stages: AskStages) -> None:
         self._prefill += stages.prefill
@@ -111,9 +113,27 @@ class AskTally:
             image_tokens=_mean(self._image_tokens, n),
             prompt_tokens=_mean(self._prompt_tokens, n),
             cut=self._cut,
-            judged=sum(self._verdicts.values()),
+            judged=sum(n for verdict, n in self._verdicts.items() if verdict),
             right=self._verdicts["right"],
             off_list=self._verdicts["off-list"],
+        )
+
+    def scores(self, t: float, subject: str, split: str) -> AnswerScores | None:
+        """How well free questions were answered, with Wilson's intervals; None where none were."""
+        met = self._agreements
+        questions = sum(n for agreement, n in met.items() if agreement)
+        if not questions:
+            return None
+        within = met["exact"] + met["number"]
+        return AnswerScores(
+            t=t,
+            subject=subject,
+            split=split,
+            questions=questions,
+            exact=wilson(met["exact"], questions),
+            relaxed=wilson(within, questions),
+            contains=wilson(within + met["contains"], questions),
+            unanswered=self._verdicts["unanswered"],
         )
 
 

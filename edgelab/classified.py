@@ -27,6 +27,9 @@ TOP = 5
 OFF_LIST = -1
 """The index of an answer that is none of the dataset's classes."""
 
+UNANSWERED = -2
+"""The index where there is no answer, or one that says so."""
+
 Answers = Sequence[tuple[int, float]]
 """Class index and probability, the most probable first."""
 
@@ -38,6 +41,7 @@ class ClassifiedTally:
         self.images = 0
         self.right = 0
         self.among_top = 0
+        self._confident = False
         self._pairs: Counter[tuple[int, int]] = Counter()  # true class, answered class
         self._gaps = [0.0] * BINS
         self._squares = 0.0
@@ -50,9 +54,16 @@ class ClassifiedTally:
         self.right += right
         self.among_top += any(index == label for index, _ in top[:TOP])
         self._pairs[label, answer] += 1
+        self._confident = True
         gap = probability - right
         self._gaps[min(BINS - 1, int(probability * BINS))] += gap
         self._squares += gap * gap
+
+    def add_named(self, label: int, answer: int) -> None:
+        """Take one answer in words, which has no probability."""
+        self.images += 1
+        self.right += answer == label
+        self._pairs[label, answer] += 1
 
     @property
     def accuracy(self) -> float | None:
@@ -74,12 +85,16 @@ class ClassifiedTally:
             precision=precision,
             recall=recall,
             f1=f1,
-            ece=self._calibration_error(),
+            ece=self._calibration_error() if self._confident else None,
             classes=tuple(classes.row(index, name) for index, name in enumerate(names)),
             confusion=classes.matrix(),
-            off_list=sum(n for (_, answer), n in self._pairs.items() if answer == OFF_LIST),
-            top5=wilson(self.among_top, self.images) if len(names) > TOP else None,
+            off_list=classes.answered[OFF_LIST],
+            unanswered=classes.answered[UNANSWERED],
+            top5=self._top5(len(names)),
         )
+
+    def _top5(self, classes: int) -> Interval | None:
+        return wilson(self.among_top, self.images) if self._confident and classes > TOP else None
 
     def _calibration_error(self) -> Interval:
         """The mean gap between probability and accuracy, bins weighing as much as they hold."""

@@ -8,13 +8,17 @@ from dataclasses import dataclass, field
 from functools import singledispatchmethod
 from typing import Any
 
+from edgelab.asked import tokens_per_s
 from edgelab.conversion import ConversionReport
 from edgelab.energy.figures import EnergyFigures
 from edgelab.energy.ledger import EnergyLedger
 from edgelab.pass_state import PassState, Turn
 from edgelab.record import RECORD_VERSION, RunRecord
 from edgelab.records import (
+    Answering,
     AnswerScores,
+    AskedItem,
+    Asking,
     BaselineEnded,
     BoardFacts,
     ClassificationScores,
@@ -81,6 +85,9 @@ class RunProjection:
     current: PassState | None = None
     conversions: dict[Precision, ConversionReport] = field(default_factory=dict)
     last_item: Item | None = None
+    asking: Asking | None = None
+    answer: str = ""  # to what is being asked, as far as it has come
+    answer_speeds: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))  # tokens/s
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     samples: list[Sample] = field(default_factory=list)
     board: BoardFacts | None = None
@@ -169,7 +176,7 @@ class RunProjection:
             training=self.training.summary() if self.training else None,
             scores=(*self.scores.values(), *self.measured_scores()),
             conversions=tuple(self.conversions.values()),
-            answer_scores=tuple(self.answer_scores.values()),
+            answer_scores=(*self.answer_scores.values(), *self.measured_answers()),
             warnings=tuple(self.warnings),
             damaged_lines=self.damaged_lines,
         )
@@ -182,6 +189,15 @@ class RunProjection:
             if (answers := state.tally.classified) is not None:
                 facts = self.dataset
                 yield answers.scores(self.now, precision.value, facts.split, facts.classes)
+
+    def measured_answers(self) -> Iterator[AnswerScores]:
+        """How well free questions were answered in each pass so far, under its precision's name."""
+        for precision, state in self.passes.items():
+            if state.tally.asked is None or self.dataset is None or self.now is None:
+                continue
+            scores = state.tally.asked.scores(self.now, precision.value, self.dataset.split)
+            if scores is not None:
+                yield scores
 
     def energy_of(self, state: PassState) -> tuple[EnergyFigures, ...]:
         """What each power source says of a pass so far, the one that counts first."""
@@ -215,16 +231,17 @@ class RunProjection:
     @_apply.register
     def _(self, record: StepStarted) -> None:
         self.step, self.runner_pid = record.step, record.pid
-        self.phase, self.phase_done, self.waiting = None, 0, None
+        self.phase, self.phase_done, self.waiting, self.asking = None, 0, None, None
         state = self._pass_of(record.step)
         if state is not None:
             state.open()
             self.current = state
             self.recent.clear()
+            self.answer_speeds.clear()
 
     @_apply.register
     def _(self, record: StepEnded) -> None:
-        self.runner_pid = None
+        self.runner_pid = self.asking = None
         if record.outcome is Outcome.FINISHED:
             self.finished_steps.add(record.step)
         state = self._pass_of(record.step)
@@ -330,6 +347,20 @@ class RunProjection:
         self.last_item = record
         if record.times is not None:
             self.recent.append(record.times.latency)
+
+        if isinstance(record, AskedItem):
+            self.asking = None
+            speed = tokens_per_s(record)
+            if speed is not None:
+                self.answer_speeds.append(speed)
+
+    @_apply.register
+    def _(self, record: Asking) -> None:
+        self.asking, self.answer = record, ""
+
+    @_apply.register
+    def _(self, record: Answering) -> None:
+        self.answer += record.text
 
     @_apply.register
     def _(self, record: Sample) -> None:

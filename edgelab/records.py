@@ -242,6 +242,27 @@ class PassStarted(Record, frozen=True):
     warmup: Count
 
 
+class Asking(Record, frozen=True):
+    """A question is put to the model; told of some of them, once a second at most.
+
+    `path`: the image's file; `truth`: the true count, where there is one.
+    """
+
+    t: float
+    index: Count
+    image: str
+    path: str
+    question: str
+    truth: Count | None = None
+
+
+class Answering(Record, frozen=True):
+    """The answer to the question that was last told of grew by `text`."""
+
+    t: float
+    text: str
+
+
 class PassEnded(Record, frozen=True):
     """The measured window closes. Peak memory is the process's own (VmHWM), load included."""
 
@@ -436,6 +457,8 @@ Event = (
     | Converted
     | Forecasted
     | PassStarted
+    | Asking
+    | Answering
     | PassEnded
     | SplitFacts
     | LearningStarted
@@ -454,6 +477,10 @@ Event = (
 
 Verdict = Literal["right", "wrong", "off-list", "unanswered"]
 """What an answer in words is worth; "off-list": it names no class of the data."""
+
+Agreement = Literal["exact", "number", "contains", "none"]
+"""How an answer meets the true one: but for case, punctuation and articles; as a number within 5 %;
+as words among others; not at all. Each holds where one before it does."""
 
 
 class StageTimes(msgspec.Struct, frozen=True):
@@ -542,7 +569,8 @@ class AskedItem(Item, frozen=True, tag="asked"):
 
     `tokens`: of the answer; `prompt_tokens`: of the whole prompt, those of the image included.
     `cut`: the answer ended at the limit of new tokens, not by itself. `expected`: the true answer
-    in words, where there is one; `verdict` on it; `label`: the class that the answer names.
+    in words, where there is one; `verdict` on it, and of a free answer the `agreement`. `label` and
+    `true_label`: the class that the answer names, and the right one.
     """
 
     question: str = ""
@@ -554,7 +582,9 @@ class AskedItem(Item, frozen=True, tag="asked"):
     cut: bool = False
     expected: str | None = None
     verdict: Verdict | None = None
+    agreement: Agreement | None = None
     label: int | None = None
+    true_label: Count | None = None
 
 
 class ClassifiedItem(Item, frozen=True, tag="classified"):

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from edgelab.asked import AskTally
-from edgelab.classified import ClassifiedTally
+from edgelab.classified import OFF_LIST, UNANSWERED, ClassifiedTally
 from edgelab.records import AskedItem, ClassifiedItem, Item, StageTimes
 from edgelab.statistics import TRUE_COUNT_BINS, CountErrors, RunningPercentiles
 
@@ -107,6 +107,7 @@ class PassTally:
         self.infer = RunningPercentiles()
         self._stages = [0.0, 0.0, 0.0, 0.0]
         self.asked: AskTally | None = None
+        self._in_words = False
         self._with_truth = False
         self._predicted = [0] * len(self.thresholds)
         # Images by class that count for it. Those that count for every class stand under None,
@@ -137,6 +138,8 @@ class PassTally:
         self.images += new_image
         if isinstance(item, ClassifiedItem):
             self._add_answers(item)
+        elif isinstance(item, AskedItem) and item.evaluated is None:
+            self._add_words(item)
         else:
             self._add_counts(item)
 
@@ -160,7 +163,7 @@ class PassTally:
 
     def rows(self) -> tuple[ThresholdRow, ...]:
         """One row a threshold, in the order of the spec; none where nothing was counted."""
-        if self.classified is not None:
+        if self.classified is not None or self._in_words:
             return ()
         return tuple(self._row(position) for position in range(len(self.thresholds)))
 
@@ -175,6 +178,14 @@ class PassTally:
             self.classified = ClassifiedTally()
         if item.label is not None:
             self.classified.add(item.label, item.top)
+
+    def _add_words(self, item: AskedItem) -> None:
+        """An answer that names a class, or any other that is no count."""
+        self._in_words = True
+        if item.true_label is not None:
+            self.classified = self.classified or ClassifiedTally()
+            none = UNANSWERED if item.verdict == "unanswered" else OFF_LIST
+            self.classified.add_named(item.true_label, none if item.label is None else item.label)
 
     def _add_counts(self, item: Item) -> None:
         self._with_truth |= item.truth is not None

@@ -29,9 +29,10 @@ from edgelab.records import (
 )
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
-from runners.asking.prepared import Question, Questions, read_questions
+from runners.asking.prepared import COUNT, Question, Questions, read_questions
 from runners.asking.reading import Reader
-from runners.asking.reply import Asked, Engine
+from runners.asking.reply import Asked, Engine, OnText
+from runners.asking.telling import Telling
 from runners.extras import needs
 from runners.images import ImageProblem, read_image
 from runners.memory import peak_memory_bytes, resident_bytes
@@ -63,6 +64,7 @@ class Pass:
         self._asked = questions
         self._reader = Reader(questions, self.settings.language)
         self._pictures = Pictures(questions)
+        self._telling = Telling(step)
         self._first_repetition = turn * self.settings.repetitions
         self._done = step.done(precision)
         self._answered = 0
@@ -155,7 +157,10 @@ class Pass:
                 now(), self.precision, index, image.name, repetition, error=problem,
                 question=self._text(question),
             )  # fmt: skip
-        asked = self._ask(engine, question, picture, question.image)
+        truth = self._asked.truth(question)
+        total = None if truth is None else sum(truth.values())
+        self._telling.begin(index, image.name, image.path, self._text(question), total)
+        asked = self._ask(engine, question, picture, question.image, self._telling.hear)
         answered = perf_counter_ns()
         reading = self._reader.read(question, asked.text)
         stages = asked.stages
@@ -174,9 +179,9 @@ class Pass:
             image=image.name,
             repetition=repetition,
             times=times,
-            truth=self._asked.truth(question),
+            truth=truth,
             counts=reading.counts,
-            evaluated=None if question.label is None else (question.label,),
+            evaluated=self._asked.counted(question),
             unanswered=reading.unanswered,
             question=self._text(question),
             answer=asked.text,
@@ -187,12 +192,21 @@ class Pass:
             cut=asked.cut,
             expected=question.answer,
             verdict=reading.verdict,
+            agreement=reading.agreement,
             label=reading.label,
+            true_label=None if self._asked.learns == COUNT else question.label,
         )
 
-    def _ask(self, engine: Engine, question: Question, picture: Any, key: object) -> Asked:
+    def _ask(
+        self,
+        engine: Engine,
+        question: Question,
+        picture: Any,
+        key: object,
+        on_text: OnText | None = None,
+    ) -> Asked:
         share = self.settings.share_encoding
-        return engine.ask(key, picture, self._text(question), share=share, on_text=None)
+        return engine.ask(key, picture, self._text(question), share=share, on_text=on_text)
 
     def _text(self, question: Question) -> str:
         return self._asked.texts[question.text]

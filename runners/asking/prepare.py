@@ -21,12 +21,12 @@ from edgelab.settings.common import Precision
 from edgelab.steps import PREPARE
 from runners.asking.checkpoint import Checkpoint, find_checkpoint, fingerprint
 from runners.asking.prepared import VERSION, AskedModel, Questions, write_questions
-from runners.asking.questions import Asking, ask_counts
+from runners.asking.questions import Asking, ask_counts, ask_descriptions, ask_words
 from runners.datasets.source import open_source
 from runners.downloading import Downloading
 from runners.drawing import Drawing
 from runners.extras import needs
-from runners.finetuning.prompts import read_prompts, require
+from runners.finetuning.prompts import Prompts, read_prompts, require
 from runners.prepared import PreparedImage
 from runners.step import RunningStep, now, open_step
 
@@ -48,7 +48,6 @@ def main() -> None:
 def prepare(step: RunningStep, home: Home) -> None:
     """Do it; raises Problem where nothing can be asked."""
     settings = step.settings(AskSettings)
-    catalogue = Catalogue(home)
     prompts = read_prompts(settings.prompts, home)
     require(prompts, settings.prompt, settings.language)
     step.phase("find the model", unit="")
@@ -58,8 +57,7 @@ def prepare(step: RunningStep, home: Home) -> None:
     for problem in problems.values():
         step.warning(problem)
     step.phase("read the dataset")
-    source = open_source(settings, catalogue, home, Drawing(step))
-    asking = ask_counts(source, settings, prompts, step.warning)
+    asking = _asking(step, settings, prompts, home)
     _tell(step, asking)
     write_questions(
         step.folder,
@@ -72,6 +70,7 @@ def prepare(step: RunningStep, home: Home) -> None:
             classes=asking.dataset.classes,
             texts=asking.texts,
             nouns=asking.nouns,
+            aliases=prompts.aliases,
             images=tuple(PreparedImage.of(sample) for sample in asking.dataset.samples),
             questions=asking.questions,
             dataset_sha256=asking.dataset.fingerprint(),
@@ -79,6 +78,17 @@ def prepare(step: RunningStep, home: Home) -> None:
             problems=problems,
         ),
     )
+
+
+def _asking(step: RunningStep, settings: AskSettings, prompts: Prompts, home: Home) -> Asking:
+    """What the prompts ask for decides what data are needed."""
+    drawing = Drawing(step)
+    if prompts.learns in ("class", "answer"):
+        return ask_words(settings, prompts, home, drawing)
+    source = open_source(settings, Catalogue(home), home, drawing)
+    if prompts.learns == "description":
+        return ask_descriptions(source, settings, prompts)
+    return ask_counts(source, settings, prompts, step.warning)
 
 
 def _models(

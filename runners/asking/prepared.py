@@ -18,6 +18,9 @@ from runners.prepared import PreparedImage, read_prepared_file
 
 VERSION = 1
 
+COUNT = "count"
+"""What prompts learn whose answers are counts."""
+
 
 class Question(msgspec.Struct, frozen=True, array_like=True):
     """One question: of which image, with which text, both by their place in the file.
@@ -50,6 +53,7 @@ class Questions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     classes: tuple[str, ...]
     texts: tuple[str, ...]
     nouns: tuple[tuple[str, ...], ...]
+    aliases: dict[str, tuple[str, ...]]
     images: tuple[PreparedImage, ...]
     questions: tuple[Question, ...]
     dataset_sha256: Text
@@ -57,11 +61,17 @@ class Questions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     problems: dict[Precision, str]
 
     def truth(self, question: Question) -> dict[int, int] | None:
-        """True objects by class of what is counted; None without annotations."""
+        """True objects by class of what is counted; None without annotations, and of others."""
         truth = self.images[question.image].truth
-        if truth is None or question.label is None:
+        if truth is None or question.label is None or self.learns != COUNT:
             return None
         return {question.label: truth.get(question.label, 0)}
+
+    def counted(self, question: Question) -> tuple[int, ...] | None:
+        """The class that an answer is a count of; None where it is none."""
+        if self.learns != COUNT or question.label is None:
+            return None
+        return (question.label,)
 
     def of(self, precision: Precision) -> AskedModel:
         """The files of that precision; raises the Problem that prevented them."""

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from msgspec.structs import replace as changed
 
+from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.settings.ask import AskSettings
 from runners.asking.prepared import Question
 from runners.datasets.dataset import Dataset, Sample
 from runners.datasets.source import Source
+from runners.finetuning.data import Asked, Drawn, asked_split
+from runners.finetuning.labels import Labels
 from runners.finetuning.prompts import Prompts, english_nouns
 
 Tell = Callable[[str], None]
@@ -50,6 +54,42 @@ def ask_counts(source: Source, settings: AskSettings, prompts: Prompts, tell: Te
         for label in _classes_of(sample, dataset)
     )
     return Asking(dataset, texts, questions, tuple(nouns))
+
+
+def ask_descriptions(source: Source, settings: AskSettings, prompts: Prompts) -> Asking:
+    """One description of each image."""
+    dataset = source.evaluation(settings)
+    text = prompts.text(settings.prompt, settings.language)
+    questions = tuple(Question(image, 0) for image in range(len(dataset.samples)))
+    return Asking(dataset, (text,), questions)
+
+
+def ask_words(settings: AskSettings, prompts: Prompts, home: Home, drawn: Drawn) -> Asking:
+    """The class of each image, or the data's own questions. Raises Problem."""
+    data = asked_split(settings.dataset, settings.images, settings.split, prompts, home, drawn)
+    _check_labels(settings.dataset, data.classes, prompts)
+    by_image: dict[str, list[Asked]] = {}
+    for asked in data.asked:
+        by_image.setdefault(asked.image, []).append(asked)
+    images = list(by_image.values())[: settings.limit]
+    texts: dict[str, int] = {}
+    questions = []
+    for image, all_of_it in enumerate(images):
+        for asked in all_of_it:
+            text = prompts.ask(settings.prompt, data.classes, asked.question, settings.language)
+            place = texts.setdefault(text, len(texts))
+            questions.append(Question(image, place, asked.label, asked.answer))
+    samples = tuple(Sample(of[0].name, Path(of[0].image)) for of in images)
+    dataset = Dataset(data.name, data.split, data.classes, samples)
+    return Asking(dataset, tuple(texts), tuple(questions))
+
+
+def _check_labels(name: str, classes: tuple[str, ...], prompts: Prompts) -> None:
+    """Raise Problem where two classes cannot be told apart in an answer."""
+    try:
+        Labels(classes, prompts.aliases)
+    except ValueError as error:
+        raise Problem(f"{name}: {error}") from None
 
 
 def _counted(source: Source, settings: AskSettings) -> Dataset:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgelab.answers import Number, Refusal, parse_count
-from edgelab.records import Verdict
+from edgelab.records import Agreement, Verdict
 from edgelab.settings.common import Language
-from runners.asking.prepared import Question, Questions
+from runners.asking.prepared import COUNT, Question, Questions
+from runners.finetuning.labels import Labels, NoLabel
+from runners.finetuning.relaxed import match
 
 REFUSED = "the model does not tell"
 
@@ -23,6 +25,7 @@ class Reading:
     counts: tuple[dict[int, int], ...] = ()
     unanswered: str | None = None
     verdict: Verdict | None = None
+    agreement: Agreement | None = None
     label: int | None = None
 
 
@@ -32,9 +35,41 @@ class Reader:
     def __init__(self, questions: Questions, language: Language) -> None:
         self._questions = questions
         self._language = language
+        named = questions.classes if questions.learns == "class" else ()
+        self._labels = Labels(named, questions.aliases)
+        self._read = {
+            COUNT: self._count,
+            "class": self._class,
+            "answer": self._free,
+            "description": self._description,
+        }[questions.learns]
 
     def read(self, question: Question, answer: str) -> Reading:
         """What the answer to that question says."""
+        return self._read(question, answer)
+
+    def _class(self, question: Question, answer: str) -> Reading:
+        found = self._labels.find(answer)
+        if isinstance(found, NoLabel):
+            unanswered = found is NoLabel.UNANSWERED
+            return Reading(verdict="unanswered" if unanswered else "off-list")
+        return Reading(verdict="right" if found == question.label else "wrong", label=found)
+
+    def _free(self, question: Question, answer: str) -> Reading:
+        met = match(answer, question.answer or "")
+        if met.relaxed:
+            return Reading(verdict="right", agreement="exact" if met.exact else "number")
+        unanswered = self._labels.find(answer) is NoLabel.UNANSWERED
+        return Reading(
+            verdict="unanswered" if unanswered else "wrong",
+            agreement="contains" if met.contains else "none",
+        )
+
+    def _description(self, _question: Question, _answer: str) -> Reading:
+        """Nothing is true or false about it."""
+        return Reading()
+
+    def _count(self, question: Question, answer: str) -> Reading:
         assert question.label is not None
         nouns = self._questions.nouns[question.label]
         found = parse_count(answer, nouns, self._language)

@@ -91,7 +91,9 @@ def collect(
 
     `tell` is told what was left out and why. Raises Problem where too little is left.
     """
-    name, classes, splits = _open(settings, prompts, Catalogue(home), home, drawn)
+    name, classes, splits = _open(
+        settings.dataset, settings.images, prompts, Catalogue(home), home, drawn
+    )
     if WHOLE in splits:
         whole = _readable(splits.pop(WHOLE), tell)
         splits = split_apart(_without_contradictions(whole, tell), settings, tell)
@@ -115,15 +117,45 @@ def collect(
     return TaskData(VERSION, name, classes, prompts, asked, hashlib.sha256(content).hexdigest())
 
 
+@dataclass(frozen=True)
+class AskedSplit:
+    """One split as it is: nothing was looked at, and nothing left out."""
+
+    name: str
+    split: str
+    classes: tuple[str, ...]
+    asked: tuple[Asked, ...]
+
+
+def asked_split(
+    dataset: str, images: str | None, split: str | None, prompts: Prompts, home: Home, drawn: Drawn
+) -> AskedSplit:
+    """All that is asked of a split, by default of the test split; of data without splits, all.
+
+    Raises Problem where there are no such data.
+    """
+    name, classes, splits = _open(dataset, images, prompts, Catalogue(home), home, drawn)
+    chosen = WHOLE if WHOLE in splits and split is None else split or "test"
+    if chosen not in splits:
+        raise Problem(f"{dataset}: no split {chosen!r}, it has {', '.join(splits)}")
+    asked = (question for candidate in splits[chosen] for question in candidate.asked)
+    return AskedSplit(name, chosen, classes, tuple(asked))
+
+
 WHOLE = "whole"
 
 _Opened = tuple[str, tuple[str, ...], Splits]
 
 
 def _open(
-    settings: FinetuneSettings, prompts: Prompts, catalogue: Catalogue, home: Home, drawn: Drawn
+    dataset: str,
+    images: str | None,
+    prompts: Prompts,
+    catalogue: Catalogue,
+    home: Home,
+    drawn: Drawn,
 ) -> _Opened:
-    entry = catalogue.dataset(settings.dataset)
+    entry = catalogue.dataset(dataset)
     if entry is not None:
         profile = entry.require()
         if isinstance(profile, GeneratedDataset):
@@ -132,8 +164,8 @@ def _open(
             return _charts(entry.name, entry.path, home, prompts, drawn)
         path = entry.path.parent / Path(profile.path).expanduser()
         return _at_path(path, entry.name, profile.images, prompts)
-    path = Path(settings.dataset).expanduser()
-    return _at_path(path, path.stem, settings.images, prompts)
+    path = Path(dataset).expanduser()
+    return _at_path(path, path.stem, images, prompts)
 
 
 def _at_path(path: Path, name: str, images: str | None, prompts: Prompts) -> _Opened:

@@ -72,9 +72,11 @@ class Prompts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """A prompt in a language, placeholders and all."""
         return (self.translations[language] if language != "en" else self.prompts)[name]
 
-    def ask(self, name: str, labels: tuple[str, ...], question: str) -> str:
+    def ask(
+        self, name: str, labels: tuple[str, ...], question: str, language: Language = "en"
+    ) -> str:
         """The text of a prompt for one image."""
-        text = self.prompts[name].replace("{labels}", ", ".join(labels))
+        text = self.text(name, language).replace("{labels}", ", ".join(labels))
         return text.replace("{question}", question)
 
     def count(self, name: str, language: Language, noun: Sequence[str]) -> str:

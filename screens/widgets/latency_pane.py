@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from edgelab import words
+from edgelab.asked import AskTally
 from edgelab.pass_state import PassState
 from edgelab.projection import RunProjection
-from edgelab.statistics import samples_needed
+from edgelab.statistics import RunningPercentiles, samples_needed
 from screens.ink import Ink, Line, count, label, sparkline, width_of, wrap
 from screens.widgets.projection_pane import ProjectionPane
 
@@ -17,6 +20,11 @@ _STAGE_NAMES = (
     ("mean decode", "pre", "infer", "post"),
     ("decode", "pre", "infer", "post"),
     ("dec", "pre", "inf", "post"),
+)
+_ASK_STAGES = (
+    ("mean preprocess", "vision", "prefill", "decode"),
+    ("mean pre", "vision", "prefill", "decode"),
+    ("pre", "vis", "fill", "dec"),
 )
 
 
@@ -32,20 +40,43 @@ class LatencyPane(ProjectionPane):
         width, height = self.content_size
         state = run.current
         offline = run.spec.settings.overlaps
+        if state is not None and state.tally.asked is not None:
+            return self._asked(run, state, state.tally.asked)
         now = words.milliseconds(run.recent[-1] if run.recent and not offline else None)
         lines = _figures(None if offline else state, now, width, state)
         if offline:
             return [*lines, *wrap("offline: images overlap, none has a latency of its own", width)]
-        if self.face.sparkline and run.recent and height > len(lines) + 1:
-            lines += self._sparkline(list(run.recent)[-width:], min(3, height - len(lines) - 1))
-        return lines
+        newest = list(run.recent)[-width:]
+        return [*lines, *self._sparkline(newest, "image", height - len(lines) - 1)]
 
-    def _sparkline(self, newest: list[float], height: int) -> list[Line]:
-        rows: list[Line] = [
-            (Ink(row, "accent"),) for row in sparkline(newest, height, self.face.glyphs)
+    def _asked(self, run: RunProjection, state: PassState, asked: AskTally) -> list[Line]:
+        """Tokens a second, first tokens, stages of a question and a sparkline of the speed."""
+        width, height = self.content_size
+        rate, first = run.answer_speeds, asked.first_token
+        cells = [
+            ("tok/s", words.number(rate[-1] if rate else None, 1)),
+            ("mean", words.number(asked.tokens_per_s, 1)),
+            ("q/s", words.number(state.items_per_s, 2)),
+            ("TTFT", _percentile_of(first, 0.50, "p50 ")),
+            ("", _percentile_of(first, 0.90, "p90 ")),
+            ("p50", _percentile(state, 0.50)),
         ]
-        top = words.milliseconds(max(newest))
-        return [*rows, (label(f"newest {count(len(newest), 'image')}, from 0 to {top} ms"),)]
+        figures = asked.figures()
+        means = (figures.preprocess_ms, figures.vision_ms, figures.prefill_ms, figures.decode_ms)
+        lines = [_row(cells[:3], width), _row(cells[3:], width), *_named(_ASK_STAGES, means, width)]
+        newest = list(rate)[-width:]
+        return [*lines, *self._sparkline(newest, "answer", height - len(lines) - 1, "tok/s")]
+
+    def _sparkline(
+        self, newest: list[float], what: str, height: int, unit: str = "ms"
+    ) -> list[Line]:
+        if not self.face.sparkline or not newest or height < 1:
+            return []
+        rows: list[Line] = [
+            (Ink(row, "accent"),) for row in sparkline(newest, min(3, height), self.face.glyphs)
+        ]
+        top = words.milliseconds(max(newest)) if unit == "ms" else words.number(max(newest), 1)
+        return [*rows, (label(f"newest {count(len(newest), what)}, from 0 to {top} {unit}"),)]
 
 
 def _figures(
@@ -69,8 +100,14 @@ def _stages(state: PassState | None, width: int) -> list[Line]:
     means = state.tally.stage_means() if state else None
     if means is None:
         return []
-    values = [words.milliseconds(v) for v in msgspec.structs.astuple(means)]
-    for names in _STAGE_NAMES:
+    return _named(_STAGE_NAMES, msgspec.structs.astuple(means), width)
+
+
+def _named(
+    choices: Sequence[Sequence[str]], means: Sequence[float | None], width: int
+) -> list[Line]:
+    values = [words.milliseconds(mean) for mean in means]
+    for names in choices:
         cells = zip(names, values, strict=True)
         inks = [ink for name, value in cells for ink in (label(f"{name} "), Ink(f"{value} "))]
         if width_of(inks) <= width + 1:
@@ -82,10 +119,14 @@ def _percentile(state: PassState | None, share: float) -> str:
     """The percentile, or how many images it takes to know it."""
     if state is None:
         return f"{words.UNKNOWN} ms"
-    value = state.tally.latency.at(share)
+    return _percentile_of(state.tally.latency, share)
+
+
+def _percentile_of(values: RunningPercentiles, share: float, name: str = "") -> str:
+    value = values.at(share)
     if value is None:
-        return f"{samples_needed(share)}+ img"
-    return f"{words.milliseconds(value)} ms"
+        return f"{name}{samples_needed(share)}+ img"
+    return f"{name}{words.milliseconds(value)} ms"
 
 
 def _row(cells: list[tuple[str, str]], width: int) -> Line:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgelab import words
 from edgelab.projection import RunProjection
-from edgelab.records import TRAIN, Item, Outcome
+from edgelab.records import TRAIN, AskedItem, Asking, Item, Outcome
 from edgelab.settings.convert import ConvertSettings
 from screens.ink import BLANK, Ink, Line, Tone, bar, flow, label, spread, strong, width_of, wrap
 from screens.widgets.projection_pane import ProjectionPane, outcome_tone
@@ -97,19 +97,59 @@ def _progress(run: RunProjection) -> tuple[int, int | None, str]:
         return made, len(settings.precisions), "precisions"
     measuring = run.current is not None and run.current.started is not None
     if run.outcome.over or measuring or run.phase is None:
-        return run.done, run.expected, "images"
+        return run.done, run.expected, _unit(run)
     return run.phase_done, run.phase.total, words.plain(run.phase.unit, 12)
 
 
+def _unit(run: RunProjection) -> str:
+    return "images" if run.dataset is None or run.dataset.questions is None else "questions"
+
+
 def _latest(run: RunProjection, width: int) -> list[Line]:
+    if run.asking is not None:
+        return _asking(run.asking, run.answer, width)
     item = run.last_item
     if item is None:
         return []
+    if isinstance(item, AskedItem) and item.error is None:
+        return _answered(item, width)
     name = words.plain(item.image, max(12, width))
     lines = [(label("latest image"),), (Ink(name),)]
     if item.error is not None:
         return [*lines, *wrap(words.plain(item.error), width, "warn", 2)]
     return [*lines, *_counts(run, item, width)]
+
+
+def _asking(asking: Asking, answer: str, width: int) -> list[Line]:
+    """The image and its true count, the question, and the answer as far as it has come."""
+    truth = words.UNKNOWN if asking.truth is None else str(asking.truth)
+    return [
+        _of_image(asking.image, (label("true "), strong(truth)), width),
+        *wrap(words.plain(asking.question), width, "label", 2),
+        *wrap(words.plain(answer) or "...", width, "strong", 3),
+    ]
+
+
+def _answered(item: AskedItem, width: int) -> list[Line]:
+    """The same of a question that is answered, and what was read in the answer."""
+    truth = words.UNKNOWN if item.truth is None else str(item.total(item.truth))
+    told: tuple[Ink, ...] = (label("true "), strong(truth))
+    if item.counts:
+        told = (*told, label("  found "), strong(str(item.total(item.counts[0]))))
+    elif item.verdict is not None:
+        told = (Ink(item.verdict, "good" if item.verdict == "right" else "warn"),)
+    elif item.truth is not None:
+        told = (*told, Ink("  no count", "warn"))
+    return [
+        _of_image(item.image, told, width),
+        *wrap(words.plain(item.question), width, "label", 2),
+        *wrap(words.plain(item.answer) or "(says nothing)", width, "strong", 3),
+    ]
+
+
+def _of_image(name: str, told: tuple[Ink, ...], width: int) -> Line:
+    room = max(8, width - width_of(told) - 2)
+    return spread((Ink(words.plain(name, room)),), told, width)
 
 
 def _counts(run: RunProjection, item: Item, width: int) -> list[Line]:

@@ -10,7 +10,7 @@ import pytest
 from edgelab.answers import Number, parse_count
 from edgelab.home import Home
 from edgelab.problem import Problem
-from edgelab.records import DatasetFacts, ModelFacts, PassEnded, PassStarted
+from edgelab.records import Answering, Asking, DatasetFacts, ModelFacts, PassEnded, PassStarted
 from edgelab.records import Warning as WarningRecord
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
@@ -22,9 +22,10 @@ pytest.importorskip("transformers")
 pytest.importorskip("bitsandbytes")
 
 from runners.asking.checkpoint import TORCH_PRECISIONS
+from runners.finetuning.relaxed import match
 from runners.smolvlm.export import export
 from tests.runners import tiny_vlms as tiny
-from tests.runners.tiny_smolvlm import build_smolvlm
+from tests.runners.tiny_smolvlm import build_smolvlm, says_digits
 
 ONNX_PRECISIONS = (Precision.FP32, Precision.FP16, Precision.INT8, Precision.Q4)
 
@@ -218,3 +219,111 @@ def test_every_family_is_asked(home: Home, coco: Path, tmp_path: Path, family: s
         assert facts.precision.value in facts.executed.words
         assert "torch" in facts.runtime
         assert ("bitsandbytes" in facts.runtime) == (facts.precision.value in ("int8", "nf4"))
+
+
+DIGITS = ("33", "34", "43", "44")
+
+
+@pytest.fixture(scope="module")
+def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SmolVLM that answers with two digits whatever it is asked."""
+    root = tmp_path_factory.mktemp("digits")
+    export(says_digits(build_smolvlm(root / "torch")), root / "onnx-files", "fp32")
+    return root / "onnx-files"
+
+
+def ask_digits(home: Home, folder: Path, **settings: object) -> AskedRun:
+    run = AskedRun.new(home, model=str(folder), max_new_tokens=2, **settings)
+    run.run()
+    return run
+
+
+def test_images_are_classified_by_what_the_answer_names(
+    home: Home, digits_folder: Path, coco: Path, tmp_path: Path
+) -> None:
+    for index, name in enumerate((*DIGITS, "fifty")):
+        target = tmp_path / "labelled" / name / "a.png"
+        target.parent.mkdir(parents=True)
+        target.write_bytes((coco.parent / "images" / f"{index % IMAGES}.png").read_bytes())
+    run = ask_digits(
+        home, digits_folder, dataset=str(tmp_path / "labelled"), prompts="classes", prompt="choose"
+    )
+    items = run.items()
+    classes = (*DIGITS, "fifty")
+    assert {item.question for item in items} == {
+        f"Which of these does this image show: {', '.join(classes)}? Answer with one of them only."
+    }
+    for item in items:
+        assert item.label is not None
+        assert classes[item.label] == item.answer
+        assert item.verdict == ("right" if item.label == item.true_label else "wrong")
+        assert item.counts == ()
+    record = run.projection().record()
+    (scores,) = record.scores
+    right = sum(item.verdict == "right" for item in items) / len(items)
+    assert scores.accuracy.value == pytest.approx(right)
+    assert scores.ece is None
+    assert (scores.subject, scores.images, scores.off_list) == ("fp32", 5, 0)
+    assert record.passes[0].rows == ()
+
+
+def test_the_datas_own_questions_are_matched_exactly_as_numbers_and_as_words(
+    home: Home, digits_folder: Path, coco: Path, tmp_path: Path
+) -> None:
+    first = ask_digits(
+        Home(tmp_path / "first"), digits_folder, dataset=str(coco), limit=1
+    ).items()[0].answer  # fmt: skip
+    rows = [("exact?", first), ("near?", str(float(first) * 1.04)), ("far?", "9999"),
+            ("other?", f"{first} dogs")]  # fmt: skip
+    table = tmp_path / "questions.csv"
+    table.write_text(
+        "image,question,answer\n" + "".join(f"0.png,{each},{answer}\n" for each, answer in rows)
+    )
+    run = ask_digits(
+        home, digits_folder, dataset=str(table), images=str(coco.parent / "images"),
+        prompts="questions", prompt="plain",
+    )  # fmt: skip
+    items = run.items()
+    assert [item.question for item in items] == [question for question, _ in rows]
+    assert [item.expected for item in items] == [answer for _, answer in rows]
+    for item in items:
+        assert item.expected is not None
+        met = match(item.answer, item.expected)
+        level = next(
+            name
+            for name, holds in (
+                ("exact", met.exact), ("number", met.relaxed), ("contains", met.contains),
+                ("none", True),
+            )
+            if holds
+        )  # fmt: skip
+        assert item.agreement == level
+        assert item.verdict == ("right" if met.relaxed else "wrong")
+    (scores,) = run.projection().record().answer_scores
+    assert scores.questions == 4
+    assert scores.exact.value <= scores.relaxed.value <= scores.contains.value < 1
+
+
+def test_descriptions_are_kept_and_not_judged(home: Home, digits_folder: Path, coco: Path) -> None:
+    run = ask_digits(
+        home, digits_folder, dataset=str(coco), prompts="description", prompt="sentence"
+    )
+    items = run.items()
+    assert [item.image for item in items] == [f"{index}.png" for index in range(IMAGES)]
+    assert all(item.answer in DIGITS and item.verdict is None for item in items)
+    (summary,) = run.projection().record().passes
+    assert summary.asked is not None
+    assert (summary.asked.questions, summary.asked.judged, summary.rows) == (IMAGES, 0, ())
+
+
+def test_an_answer_is_told_while_it_grows(home: Home, digits_folder: Path, coco: Path) -> None:
+    run = ask_digits(home, digits_folder, dataset=str(coco))
+    asking, answering = run.events(Asking), run.events(Answering)
+    first = run.items()[0]
+    assert (asking[0].index, asking[0].question, asking[0].truth) == (0, first.question, 0)
+    assert Path(asking[0].path).is_file()
+    assert first.answer.startswith(answering[0].text)
+    assert len(asking) < IMAGES * len(CLASSES)  # a fast model's questions are not all told
+    run_so_far = run.projection()
+    assert run_so_far.asking is None
+    assert run_so_far.answer_speeds
