@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from edgelab import words
-from edgelab.catalogue import DatasetProfile, Entry, ModelProfile
+from edgelab.catalogue import DatasetProfile, Entry, HubModel, ModelProfile
 from edgelab.forecast import Fit, Forecast, forecast
 from edgelab.home import Home
 from edgelab.record import RunRecord
@@ -17,6 +17,7 @@ from screens.ink import Tone
 from screens.widgets.table import Column
 
 BROKEN = "broken"
+ASK = "ask"
 FETCH = "fetch"
 """The weights are not here yet: a run looks for them first."""
 
@@ -28,10 +29,18 @@ class ModelRow:
     """A model of the catalogue and its forecast; without one, `problem` says why, unless its
     weights are only not here yet."""
 
-    entry: Entry[ModelProfile]
+    entry: Entry[ModelProfile] | Entry[HubModel]
     forecast: Forecast | None
     problem: str | None
     free: int | None = None
+
+    @property
+    def task(self) -> str:
+        """What it is for; a model of a hub is asked."""
+        profile = self.entry.profile
+        if profile is None or isinstance(profile, HubModel):
+            return ASK
+        return str(profile.__struct_config__.tag)
 
     @property
     def mark(self) -> str:
@@ -60,6 +69,11 @@ def model_rows(
     """Each model with the forecast of the chosen precision that needs most."""
     free = free_memory(board)
     return [_model_row(entry, precisions, free, past, home) for entry in entries]
+
+
+def asked_rows(entries: Iterable[Entry[HubModel]]) -> list[ModelRow]:
+    """Models of hubs, which are asked: a run looks for their files first."""
+    return [ModelRow(entry, None, entry.problem) for entry in entries]
 
 
 def _model_row(

@@ -12,23 +12,24 @@ from textual.containers import Container
 from textual.message import Message
 
 from edgelab import words
-from edgelab.catalogue import Catalogue, DatasetProfile, Entry, ModelProfile
+from edgelab.catalogue import Catalogue, DatasetProfile, Entry, HubModel, ModelProfile
 from edgelab.converting import default_name
 from edgelab.export import results_csv
 from edgelab.forecast import Fit
 from edgelab.lab import Lab
-from edgelab.presets import quick
+from edgelab.presets import ask, quick
 from edgelab.problem import Problem
 from edgelab.reader import LiveRun
 from edgelab.record import RunRecord
 from edgelab.records import Sample
 from edgelab.results import ResultRow, table
+from edgelab.settings.base import MeasureSettings
 from edgelab.settings.common import Precision
 from edgelab.settings.convert import ConvertSettings
 from edgelab.settings.detect import DetectSettings
 from screens.actions import Place, bindings
 from screens.base import ConsoleScreen
-from screens.choice import DATASET_COLUMNS, MODEL_COLUMNS, ModelRow, model_rows
+from screens.choice import ASK, DATASET_COLUMNS, MODEL_COLUMNS, ModelRow, asked_rows, model_rows
 from screens.columns import result_columns, result_identity
 from screens.dialogs import Ask
 from screens.face import Face
@@ -67,7 +68,8 @@ class LabScreen(ConsoleScreen):
     def __init__(self, lab: Lab, face: Face) -> None:
         super().__init__(face)
         self.catalogue = Catalogue(lab.home)
-        self.settings, _ = quick()
+        self.settings: MeasureSettings = quick()[0]
+        self._settings_of: dict[str, MeasureSettings] = {ASK: ask()}  # of the other tasks
         self.live: LiveRun | None = None
         self.panels = LivePanels(face)
         self.models: Table[ModelRow] = Table(
@@ -83,6 +85,7 @@ class LabScreen(ConsoleScreen):
             nothing=NO_RESULT,
         )  # fmt: skip
         self._models: list[Entry[ModelProfile]] = []
+        self._hub_models: list[Entry[HubModel]] = []
         self._reading: Sample | None = None
         self._passes_over = 0
         self._rested_at = datetime.min
@@ -112,6 +115,7 @@ class LabScreen(ConsoleScreen):
     def _begin(self) -> None:
         self._settle()
         self._models = self.catalogue.models()
+        self._hub_models = self.catalogue.hub_models()
         self.datasets.show(self.catalogue.datasets())
         self._show_models()
         self.models.select(self.settings.model)
@@ -209,6 +213,13 @@ class LabScreen(ConsoleScreen):
 
     # Showing ---------------------------------------------------------------------------------
 
+    def _turn_to(self, task: str) -> None:
+        """Each task has settings of its own; those of a model's task are shown."""
+        if task != self.settings.task and task in self._settings_of:
+            self._settings_of[self.settings.task] = self.settings
+            self.settings = self._settings_of.pop(task)
+            self.query_one(SettingsTable).set_to(self.settings)
+
     def _show_results(self) -> None:
         self.results.show(list(table(self._records())))
 
@@ -228,7 +239,7 @@ class LabScreen(ConsoleScreen):
             self.console.snapshot.over,
             self.console.lab.home,
         )
-        self.models.show(rows)
+        self.models.show([*rows, *asked_rows(self._hub_models)])
         self._explain_model()
 
     # Keys --------------------------------------------------------------------------------------
@@ -252,7 +263,7 @@ class LabScreen(ConsoleScreen):
         settings = changed(self.settings, model=model.entry.name, dataset=dataset.name)
         self._submit(settings, f"{model.entry.name} on {dataset.name}", model)
 
-    def _submit(self, settings: DetectSettings, title: str, model: ModelRow) -> None:
+    def _submit(self, settings: MeasureSettings, title: str, model: ModelRow) -> None:
         if model.forecast is None or model.forecast.fit is not Fit.NO:
             self.console.submit(settings, title)
             return
@@ -268,6 +279,9 @@ class LabScreen(ConsoleScreen):
     def action_convert(self) -> None:
         """Convert the chosen model; images of the chosen dataset calibrate and check it."""
         model, dataset = self.models.row, self.datasets.row
+        if not isinstance(self.settings, DetectSettings):
+            self.console.say("a model that is asked is converted when it is loaded", bad=True)
+            return
         wanted = [each for each in self.settings.precisions if each is not Precision.FP32]
         if model is None or dataset is None or not wanted:
             self.console.say("choose a model, a dataset, and fp16 or int8 first", bad=True)
@@ -333,6 +347,7 @@ class LabScreen(ConsoleScreen):
         row = self.models.row
         if row is None:
             return
+        self._turn_to(row.task)
         self.models.caption(row.reason if row.problem is None else "")
         hint = NO_RUN if self.console.snapshot.runs else FIRST_VISIT
         self.panels.run_pane.suggest(words.plain(row.problem, 400) if row.problem else hint)

@@ -6,7 +6,7 @@ from textual import on
 from textual.message import Message
 
 from edgelab.problem import Problem
-from edgelab.settings.detect import DetectSettings
+from edgelab.settings.base import MeasureSettings
 from screens.actions import Place, bindings
 from screens.dialogs import Edit
 from screens.face import Face
@@ -22,11 +22,11 @@ class SettingsTable(Table[Setting]):
     class Changed(Message):
         """A value was changed."""
 
-        def __init__(self, settings: DetectSettings) -> None:
+        def __init__(self, settings: MeasureSettings) -> None:
             super().__init__()
             self.settings = settings
 
-    def __init__(self, settings: DetectSettings, face: Face) -> None:
+    def __init__(self, settings: MeasureSettings, face: Face) -> None:
         self.settings = settings
         columns: tuple[Column[Setting], ...] = (
             Column("setting", lambda row: row.title, width=12, tone=lambda _: "label"),
@@ -35,8 +35,13 @@ class SettingsTable(Table[Setting]):
         super().__init__(columns, lambda row: row.title, face, "Settings", "settings", headed=False)
 
     def on_mount(self) -> None:
-        """The rows never change, only their values."""
-        self.show(settings_rows())
+        """The rows never change while the task is the same, only their values."""
+        self.set_to(self.settings)
+
+    def set_to(self, settings: MeasureSettings) -> None:
+        """Show these settings, with the rows of their task."""
+        self.settings = settings
+        self.show(settings_rows(task=type(settings)))
         self._hint()
 
     @on(Table.Moved)
@@ -74,7 +79,7 @@ class SettingsTable(Table[Setting]):
             take,
         )  # fmt: skip
 
-    def _take(self, settings: DetectSettings) -> None:
+    def _take(self, settings: MeasureSettings) -> None:
         if settings != self.settings:
             self.settings = settings
             self.refresh()

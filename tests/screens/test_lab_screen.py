@@ -12,11 +12,13 @@ from edgelab.lab import Lab
 from edgelab.presets import quick
 from edgelab.queue import queued
 from edgelab.records import Outcome, Sample
+from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import DETECTOR_PRECISIONS, Precision
 from screens.app import Console
 from screens.dialogs import Ask, Edit, Leave
 from screens.lab import FIRST_VISIT, LabScreen
 from screens.run import RunScreen
+from screens.widgets.settings_table import SettingsTable
 from tests.screens.conftest import BOARD, press, settle, write_profiles
 from tests.screens.recorded_run import RecordedRun
 
@@ -420,3 +422,31 @@ async def test_a_journal_of_a_newer_edgelab_is_said_and_nothing_falls(
         assert "version 99" in notice.message
         assert not lab_of(console).moving
         assert console.is_running
+
+
+async def test_a_vision_language_model_is_asked_with_settings_of_its_own(
+    open_console: Opener, home: Home
+) -> None:
+    profile = home.profiles / "hub" / "asked.toml"
+    profile.parent.mkdir(parents=True)
+    profile.write_text('schema_version = 1\ntitle = "Asked"\nrepository = "some/where"\n')
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        lab = lab_of(console)
+        before = lab.settings
+        lab.models.select("asked")
+        await settle(pilot)
+        rows = [row.title for row in lab.query_one(SettingsTable).rows]
+        assert {"nf4", "ask for", "prompt", "share image"} <= set(rows)
+        assert "thresholds" not in rows
+        await press(pilot, "tab", "tab")
+        await press(pilot, *["down"] * rows.index("ask for"), "right", "r")
+        (folder,) = queued(home)
+        settings = folder.read_spec().settings
+        assert isinstance(settings, AskSettings)
+        assert (settings.model, settings.prompts, settings.prompt) == ("asked", "classes", "choose")
+        lab.models.select(before.model)
+        await settle(pilot)
+        assert lab.settings == before
+        assert "thresholds" in [row.title for row in lab.query_one(SettingsTable).rows]

@@ -4,34 +4,19 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import get_args
 
 from edgelab.catalogue import Catalogue
 from edgelab.cli.dataset_options import dataset_options
 from edgelab.cli.tasks.detect import measured, measuring_options
 from edgelab.naming import checkpoint_named, prompts_named
+from edgelab.presets import KINDS
 from edgelab.problem import Problem
 from edgelab.schema import convert
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Language, Precision
 
 HELP = "a vision-language model, asked about images"
-
-
-class Kind(NamedTuple):
-    """What can be asked for: the shipped prompts, one of them, and how long answers may be."""
-
-    prompts: str
-    prompt: str
-    max_new_tokens: int = 16
-
-
-KINDS = {
-    "count": Kind("counting", "plural"),
-    "classify": Kind("classes", "choose"),
-    "describe": Kind("description", "sentence", 64),
-    "question": Kind("questions", "short"),
-}
 
 _PRECISIONS = [each.value for each in Precision]
 
