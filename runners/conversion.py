@@ -5,6 +5,7 @@ The one way in which runs that measure and runs that only convert come by their 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import tempfile
 import traceback
@@ -32,7 +33,7 @@ from runners.images import read_regular_file
 from runners.memory import is_out_of_memory
 from runners.model_file import load_graph
 from runners.model_folder import CarriedFiles
-from runners.quantisation_doctor import compare_latency
+from runners.quantisation_doctor import Examination, compare_latency
 from runners.quantise import to_half, to_integer
 from runners.session import RUNTIME
 from runners.step import RunningStep, now
@@ -40,6 +41,10 @@ from runners.step import RunningStep, now
 CHECKED_IMAGES = 20
 CHECKED_SHARE = 5
 """Of a small pool every fifth image is held out."""
+
+CHECKED_ON_EVALUATED = (
+    "checked on images that a run evaluates, for the source finds nothing on the others"
+)
 
 TRIAL_IMAGES = 2
 """Enough for a trial: speed does not depend on the ranges that calibration finds."""
@@ -49,11 +54,15 @@ TRIAL_LIMIT_BYTES = 100_000_000
 
 @dataclass(frozen=True)
 class Pool:
-    """Images to calibrate on, and others to check the outcome on."""
+    """Images to calibrate on, and others to check the outcome on.
+
+    `spare`: to check on where the source finds nothing on those; they calibrate nothing either.
+    """
 
     calibrate: tuple[Path, ...]
     check: tuple[Path, ...]
     remark: str | None = None
+    spare: tuple[Path, ...] = ()
 
     @classmethod
     def of(
@@ -74,7 +83,9 @@ class Pool:
 def pool_beside(source: Source, evaluated: Dataset, calibrate: int) -> Pool:
     """Images of the data of a run that it does not evaluate, as far as there are such."""
     samples, remark = source.calibration(evaluated, calibrate + CHECKED_IMAGES)
-    return Pool.of(_paths(samples), calibrate, remark)
+    pool = Pool.of(_paths(samples), calibrate, remark)
+    spare = [path for path in _paths(evaluated.samples) if path not in set(pool.calibrate)]
+    return dataclasses.replace(pool, spare=tuple(evenly(spare, CHECKED_IMAGES)))
 
 
 def pool_of(dataset: Dataset, calibrate: int) -> Pool:
@@ -205,6 +216,10 @@ class Converter:
         if report.refusal is None or len(order) == 1:
             return report
         other = self._quantised(path, order[1], trials)
+        if other.refusal is not None and report.executed.integer:
+            return replace(
+                report, remarks=(*report.remarks, f"{order[1]} activations: {other.refusal}")
+            )
         remark = f"{order[0]} activations are faster here, but refused: {report.refusal}"
         return replace(other, remarks=(*other.remarks, remark))
 
@@ -256,10 +271,12 @@ class Converter:
         )
 
     def _report(self, path: Path, precision: Precision, **more: Any) -> ConversionReport:
-        images, model = self._pool.check, self.model
-        self.step.phase(f"{precision} model: check", len(images))
-        found = self.kind.examine(path, images, self.wishes.threads, self.step.progress)
-        data = path.read_bytes()
+        model, data = self.model, path.read_bytes()
+        found = self._examined(path, precision, self._pool.check)
+        remarks = found.remarks()
+        if not found.telling and self._pool.spare:
+            found = self._examined(path, precision, self._pool.spare)
+            remarks = (*found.remarks(), CHECKED_ON_EVALUATED)
         return ConversionReport(
             version=REPORT_VERSION,
             model=model.name,
@@ -277,10 +294,14 @@ class Converter:
             latency=found.latency,
             nodes=found.nodes,
             checked=found.checked,
-            remarks=found.remarks(),
+            remarks=remarks,
             **found.findings(),
             **more,
         )
+
+    def _examined(self, path: Path, precision: Precision, images: Sequence[Path]) -> Examination:
+        self.step.phase(f"{precision} model: check", len(images))
+        return self.kind.examine(path, images, self.wishes.threads, self.step.progress)
 
     @cached_property
     def _pool(self) -> Pool:

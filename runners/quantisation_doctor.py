@@ -83,6 +83,11 @@ class Examination(ABC):
     def collapse(self) -> str | None:
         """Why the outcome is another model; None where it is not."""
 
+    @property
+    def telling(self) -> bool:
+        """False where these images cannot tell a good outcome from a bad one."""
+        return self.checked > 0
+
     @abstractmethod
     def findings(self) -> dict[str, Any]:
         """What the report has of this kind of model, by the names of its fields."""
@@ -109,6 +114,11 @@ class DetectorExamination(Examination):
     counts: tuple[CountCheck, ...]
     source_score: float
     outcome_score: float
+
+    @property
+    def telling(self) -> bool:
+        """Whether the source finds anything that could be lost."""
+        return any(check.source for check in self.counts)
 
     def findings(self) -> dict[str, Any]:
         """What the report has of it."""

@@ -41,8 +41,8 @@ from runners.images import ImageProblem, read_image
 from runners.quantise_classifier import OPERATORS, classifier_float_nodes
 from runners.scenarios import Preprocessor
 
-METHOD_VERSION = 3
-"""Part of the cache key: raise it whenever the conversion changes."""
+METHOD_VERSION = 4
+"""Part of the cache key: raise it whenever the conversion, or how it is judged, changes."""
 
 OLDEST_OPSET = 13
 """The first with per-channel scales in QuantizeLinear."""

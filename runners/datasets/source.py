@@ -79,7 +79,9 @@ class Source:
         taken = {sample.name for sample in evaluated.samples}
         rest = [sample for sample in _usable(whole.samples) if sample.name not in taken]
         if rest:
-            return evenly(rest, count), None
+            # What shows an object says more of the ranges that objects give rise to.
+            marked = [sample for sample in rest if sample.truth]
+            return evenly(marked if len(marked) >= count else rest, count), None
         return evenly(_usable(evaluated.samples), count), (
             f"int8 was calibrated on images that are also evaluated: {evaluated.name} has no "
             "others (a limit, or a calibration split, would leave some)"

@@ -21,7 +21,14 @@ from edgelab.problem import Problem
 from edgelab.records import Converted
 from edgelab.settings.common import Precision
 from edgelab.settings.convert import Activations
-from runners.conversion import CHECKED_IMAGES, Converter, Pool, Wishes
+from runners.conversion import (
+    CHECKED_IMAGES,
+    CHECKED_ON_EVALUATED,
+    Converter,
+    Pool,
+    Refused,
+    Wishes,
+)
 from runners.letterbox import Letterbox
 from runners.model_file import precision_named, read_model
 from runners.quantisation_doctor import Examination, examine
@@ -221,3 +228,17 @@ class TestConverter:
         text = report.text()
         for words in ("verdict", "accepted", "activations", "found at 0.5", "made from"):
             assert words in text
+
+    def test_where_the_held_out_images_tell_nothing_others_are_looked_at(
+        self, converter: Converter, images: list[Path], tmp_path: Path
+    ) -> None:
+        """Calibrated on images without an object, INT8 finds none: the empty ones cannot tell."""
+        empty = tuple(write_cells(tmp_path / f"e{n}.png", {}, SIDE) for n in range(3))
+        converter._open_pool = lambda: Pool(empty[:2], empty[2:], spare=tuple(images[:2]))
+        with pytest.raises(Refused, match=r"counts collapse: at 0\.3 it finds 0 objects"):
+            converter.convert(Precision.INT8)
+        converter.convert(Precision.FP16)
+        refused, accepted = self.reports()
+        assert CHECKED_ON_EVALUATED in refused.remarks
+        assert accepted.refusal is None
+        assert accepted.counts[0].source == 100
