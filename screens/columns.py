@@ -42,6 +42,7 @@ def _result_column(column: ResultColumn) -> Column[ResultRow]:
         key=column.value,
         right=column.show is not None,
         tone=(lambda row: outcome_tone(row.summary.outcome)) if is_outcome else None,
+        sparse=column.name not in _FIRST,
     )
 
 

@@ -32,7 +32,8 @@ _GAPS = (2, 1)
 class Column(Generic[R]):
     """A column. `key` sorts it (None last); `searched`: the filter looks here.
 
-    `width`: fixed, else as wide as its widest text; a `flex` column takes what is left.
+    `width`: fixed, else as wide as its widest text; a `flex` column takes what is left. A `sparse`
+    column is left out while its key is None in every row.
     """
 
     title: str
@@ -43,6 +44,7 @@ class Column(Generic[R]):
     flex: bool = False
     tone: Callable[[R], Tone] | None = None
     searched: bool = True
+    sparse: bool = False
 
 
 class Table(Drawn, Generic[R], can_focus=True):
@@ -83,7 +85,7 @@ class Table(Drawn, Generic[R], can_focus=True):
         markable: bool = False,
     ) -> None:
         super().__init__(face, title, id)
-        self.columns = tuple(columns)
+        self._columns = self._filled = tuple(columns)
         self.nothing = nothing
         self.filter = ""
         self.order: tuple[int, bool] | None = None
@@ -104,6 +106,15 @@ class Table(Drawn, Generic[R], can_focus=True):
     # What it holds -----------------------------------------------------------------------
 
     @property
+    def columns(self) -> tuple[Column[R], ...]:
+        """The columns that have something to say of these rows."""
+        return self._filled
+
+    @columns.setter
+    def columns(self, columns: Sequence[Column[R]]) -> None:
+        self._columns = self._filled = tuple(columns)
+
+    @property
     def rows(self) -> Sequence[R]:
         """The rows that pass the filter, in the order shown."""
         return self._rows
@@ -122,6 +133,7 @@ class Table(Drawn, Generic[R], can_focus=True):
         """Take new rows; the cursor stays on the row it was on, where that still exists."""
         self._all = list(rows)
         self.marked &= {self._identify(row) for row in self._all} if self.marked else set()
+        self._leave_out_empty()
         self._arrange()
 
     def show_only(self, text: str) -> None:
@@ -311,6 +323,18 @@ class Table(Drawn, Generic[R], can_focus=True):
         self._go_to(self._cursor)
         self._announce()
         self.refresh()
+
+    def _leave_out_empty(self) -> None:
+        ordered = self.columns[self.order[0]] if self.order is not None else None
+        self._filled = tuple(c for c in self._columns if not c.sparse or self._says(c))
+        if self.order is not None and ordered is not None:
+            places = [i for i, column in enumerate(self.columns) if column is ordered]
+            self.order = (places[0], self.order[1]) if places else None
+
+    def _says(self, column: Column[R]) -> bool:
+        """Whether a row has something in that column, or there is no row yet."""
+        key = column.key or column.text
+        return not self._all or any(key(row) is not None for row in self._all)
 
     def _contains(self, row: R, words: Sequence[str]) -> bool:
         if not words:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,6 +108,23 @@ async def test_an_empty_table_takes_every_key() -> None:
         assert pilot.app.table.row is None
         pilot.app.table.toggle_mark()
         assert pilot.app.table.row_text() == ""
+
+
+async def test_a_sparse_column_is_there_once_a_row_has_something_in_it() -> None:
+    async with Host([]).run_test(size=(30, 10)) as pilot:
+        assert isinstance(pilot.app, Host)
+        table = pilot.app.table
+        table.columns = (COLUMNS[0], replace(COLUMNS[1], sparse=True))
+        assert len(table.columns) == 2  # nothing is known of it yet
+        table.show([(1, None), (2, None)])
+        assert table.columns == (COLUMNS[0],)
+        table.show([(1, None), (2, "beta")])
+        table.sort(1, descending=True)
+        assert table.order_words.startswith("by name")
+        table.show([(1, None)])
+        assert table.order is None
+        table.show([(3, "gamma")])
+        assert len(table.columns) == 2
 
 
 async def test_many_rows_are_read_only_where_they_are_seen() -> None:
