@@ -129,7 +129,11 @@ class VisionLanguageModel(nn.Module):  # type: ignore[misc]
 
     def forward(self, images: Tensor, tokens: Tensor) -> Tensor:
         """Logits of what follows each of `tokens`, (n, t): (n, t, words)."""
-        seen = self.projector(self.encoder(images))
+        return self.read(self.encoder(images), tokens)
+
+    def read(self, seen: Tensor, tokens: Tensor) -> Tensor:
+        """The same from what the encoder made of the images: one that is frozen is asked once."""
+        seen = self.projector(seen)
         states = self.norm(self.blocks(torch.cat([seen, self.words(tokens)], dim=1)))
         return states[:, seen.shape[1] :] @ self.words.weight.T
 

@@ -13,6 +13,7 @@ from runners.datasets.chart_drawing import draw_chart
 from runners.datasets.chart_facts import CHART_TYPES
 from runners.datasets.labelled import make_splits
 from runners.datasets.labelled_sources import read_digits
+from runners.from_scratch import counting
 from runners.from_scratch.vit import Attention, Encoder, to_patches, train_on
 from runners.from_scratch.vlm import (
     END,
@@ -108,3 +109,49 @@ def test_the_vlm_answers_its_16_pairs_exactly() -> None:
 def test_a_letter_that_is_not_known_is_refused() -> None:
     with pytest.raises(ValueError, match="substring"):
         encode("größer")
+
+
+def test_each_shape_has_its_centre_in_a_patch_of_its_own() -> None:
+    seen = counting.look(30, 7)
+    for label in range(len(counting.SCENE.classes)):
+        assert (seen.centres == 1 + label).sum(dim=1).tolist() == seen.counts[:, label].tolist()
+    assert torch.equal(seen.images, counting.look(30, 7).images)
+    assert not torch.equal(seen.images, counting.look(30, 8).images)
+
+
+def test_questions_are_of_one_class_or_of_all() -> None:
+    seen = counting.look(30, 7)
+    pairs = counting.ask(seen, torch.Generator().manual_seed(0))
+    for pair, counts in zip(pairs, seen.counts.tolist(), strict=True):
+        kinds = {
+            f"how many {name}s?": n for name, n in zip(counting.SCENE.classes, counts, strict=True)
+        }
+        assert pair.answer == str({counting.ANY: sum(counts), **kinds}[pair.question])
+
+
+def test_who_never_looks_gives_the_most_frequent_answer() -> None:
+    image = torch.zeros(3, 4, 4)
+    learned = [Pair(image, "a?", "2"), Pair(image, "a?", "2"), Pair(image, "a?", "0")]
+    asked = [Pair(image, "a?", "2"), Pair(image, "a?", "3"), Pair(image, "a?", "2")]
+    said = counting.guesses(learned, asked)
+    assert said == ["2", "2", "2"]
+    assert counting.score(said, asked) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
+    assert counting.score(["2", "x", "2"], asked) == (pytest.approx(2 / 3), pytest.approx(1.0))
+
+
+def test_the_tower_learns_first_and_is_frozen_then() -> None:
+    torch.manual_seed(0)
+    seen = counting.look(32, 0)
+    size = counting.SCENE.image_size
+    model = VisionLanguageModel(Encoder(size, 8, dim=16, depth=1, heads=2), 16, 1, 2)
+    losses = counting.learn_to_see(model.encoder, seen, 6)
+    assert losses[-1] < losses[0]
+    tower = {name: each.clone() for name, each in model.encoder.state_dict().items()}
+    told: list[tuple[int, float]] = []
+    counting.learn_to_count(model, seen, 6, lambda step, loss: told.append((step, loss)))
+    assert [step for step, _ in told] == list(range(1, 7))
+    assert told[-1][1] < told[0][1]
+    now = model.encoder.state_dict()
+    assert all(torch.equal(tower[name], now[name]) for name in tower)
+    asked = counting.ask(seen, torch.Generator().manual_seed(0))[:3]
+    assert len(counting.answers(model, asked)) == 3
