@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from edgelab import words
+from msgspec.structs import replace
+
+from edgelab import fitting, words
 from edgelab.catalogue import DatasetProfile, Entry, HubModel, ModelProfile
 from edgelab.forecast import Fit, Forecast, forecast
 from edgelab.home import Home
 from edgelab.record import RunRecord
 from edgelab.records import Sample
+from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
 from edgelab.weights import NOT_HERE, model_file
 from screens.ink import Tone
@@ -71,9 +74,23 @@ def model_rows(
     return [_model_row(entry, precisions, free, past, home) for entry in entries]
 
 
-def asked_rows(entries: Iterable[Entry[HubModel]]) -> list[ModelRow]:
-    """Models of hubs, which are asked: a run looks for their files first."""
-    return [ModelRow(entry, None, entry.problem) for entry in entries]
+def asked_rows(
+    entries: Iterable[Entry[HubModel]],
+    settings: AskSettings,
+    board: Sample | None,
+    past: Sequence[RunRecord],
+    home: Home,
+) -> list[ModelRow]:
+    """Models of hubs, which are asked; where their files are here, with a forecast as above."""
+    free = free_memory(board)
+    rows = []
+    for entry in entries:
+        asked = replace(settings, model=entry.name, revision=None)
+        expected = fitting.fits(asked, home, fitting.Board(free, past)).values()
+        known = (each for each in expected if each.peak_bytes)  # of files that are not here: none
+        worst = max(known, key=lambda f: f.peak_bytes, default=None)
+        rows.append(ModelRow(entry, worst, entry.problem, free))
+    return rows
 
 
 def _model_row(

@@ -23,6 +23,7 @@ from edgelab.reader import LiveRun
 from edgelab.record import RunRecord
 from edgelab.records import Sample
 from edgelab.results import ResultRow, table
+from edgelab.settings.ask import AskSettings
 from edgelab.settings.base import MeasureSettings
 from edgelab.settings.common import Precision
 from edgelab.settings.convert import ConvertSettings
@@ -213,6 +214,12 @@ class LabScreen(ConsoleScreen):
 
     # Showing ---------------------------------------------------------------------------------
 
+    @property
+    def _ask_settings(self) -> AskSettings:
+        chosen = self._settings_of.get(ASK, self.settings)
+        assert isinstance(chosen, AskSettings)  # that task's
+        return chosen
+
     def _turn_to(self, task: str) -> None:
         """Each task has settings of its own; those of a model's task are shown."""
         if task != self.settings.task and task in self._settings_of:
@@ -232,14 +239,9 @@ class LabScreen(ConsoleScreen):
         return [replace(record, passes=done), *over]
 
     def _show_models(self) -> None:
-        rows = model_rows(
-            self._models,
-            self.settings.precisions,
-            self._reading,
-            self.console.snapshot.over,
-            self.console.lab.home,
-        )
-        self.models.show([*rows, *asked_rows(self._hub_models)])
+        rest = (self._reading, self.console.snapshot.over, self.console.lab.home)
+        rows = model_rows(self._models, self.settings.precisions, *rest)
+        self.models.show([*rows, *asked_rows(self._hub_models, self._ask_settings, *rest)])
         self._explain_model()
 
     # Keys --------------------------------------------------------------------------------------
