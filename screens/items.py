@@ -37,9 +37,16 @@ ITEM_COLUMNS: tuple[Column[ItemRow], ...] = (
     Column("found", lambda r: words.whole(r.found), lambda r: r.found, right=True),
     Column("off by", lambda r: words.whole(r.error), lambda r: r.error, right=True),
     Column("ms", lambda r: words.milliseconds(r.latency), lambda r: r.latency, right=True),
-    Column("answer", lambda r: words.plain(_answer(r.item), 60), lambda r: _answer(r.item)),
     Column("problem", lambda r: words.plain(_problem(r.item), 40), lambda r: _problem(r.item)),
 )
+
+
+ASKED_COLUMNS: tuple[Column[ItemRow], ...] = (
+    *ITEM_COLUMNS[:-1],
+    Column("answer", lambda r: words.plain(_answer(r.item), 60), lambda r: _answer(r.item)),
+    ITEM_COLUMNS[-1],
+)
+"""The same of questions, with the model's own words."""
 
 
 def item_identity(row: ItemRow) -> tuple[str, int, int]:

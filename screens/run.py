@@ -20,13 +20,14 @@ from edgelab.reader import LiveRun, Replay
 from edgelab.record import RunRecord
 from edgelab.records import Item
 from edgelab.scored import scored_rows
+from edgelab.settings.ask import AskSettings
 from edgelab.settings.convert import ConvertSettings
 from screens.actions import Place, bindings
 from screens.doctor import DOCTOR_COLUMNS, findings
 from screens.face import Face
 from screens.facts import FACT_COLUMNS, LOG_COLUMNS, Fact, facts_of, log_of
 from screens.ink import count
-from screens.items import ITEM_COLUMNS, item_identity, worst_first
+from screens.items import ASKED_COLUMNS, ITEM_COLUMNS, item_identity, worst_first
 from screens.scores import score_columns, score_identity
 from screens.table_screen import TableScreen
 from screens.watch import Snapshot
@@ -109,8 +110,10 @@ class RunScreen(TableScreen):
     def _items_table(self) -> Table[Any]:
         """The images that were measured; of a training, what it attained."""
         if self._measures:
+            asked = isinstance(self.record.spec.settings, AskSettings)
+            columns = ASKED_COLUMNS if asked else ITEM_COLUMNS
             return Table(
-                ITEM_COLUMNS, item_identity, self.face, "Items", "items",
+                columns, item_identity, self.face, "Items", "items",
                 nothing="Images are listed when the run is over.",
             )  # fmt: skip
         return Table(
