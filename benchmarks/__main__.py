@@ -16,7 +16,7 @@ from benchmarks.figures import NOISY, Section, budget_table
 
 NAMES = (
     "start_up", "console", "long_run", "pipeline", "precisions", "study", "store", "telemetry",
-    "vlm_engines", "vlm_memory",
+    "vlm_engines", "training", "vlm_memory",
 )  # fmt: skip
 _DEVELOPERS_SETTINGS = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONDEVMODE")
 """Variables that nobody has on a board, and that slow each start down."""
