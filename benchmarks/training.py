@@ -21,10 +21,11 @@ def measure(folder: Path) -> Section:
     """The three loops in turns, in one process."""
     section = Section(
         "Training",
-        f"The 3-block ViT-Tiny at 64 px, patches of 8, batch 32, {THREADS} threads; {STEPS} steps a "
-        f"round, {ROUNDS} rounds in turns. Images in memory, augmented by the same code. The lab's "
-        "trainer makes batches ahead in a thread and writes a journal line a step; the bare loops "
-        "are a DataLoader, forward, backward, AdamW. CPU of the worker process is not counted.",
+        f"The 3-block ViT-Tiny at 64 px, patches of 8, batch 32, {THREADS} threads; {STEPS} steps "
+        f"a round, {ROUNDS} rounds in turns. Images in memory, augmented by the same code. The "
+        "lab's trainer makes batches ahead in a thread and writes a journal line a step; the bare "
+        "loops are a DataLoader, forward, backward, AdamW. CPU of the worker process is not "
+        "counted.",
     )
     found = run_program("train_loop", ROUNDS, STEPS, THREADS, home=folder)
     spreads = {name: Spread.of(values) for name, values in found.items()}

@@ -16,6 +16,7 @@ from edgelab.problem import Problem
 from edgelab.record import RunRecord
 from edgelab.records import (
     AskedItem,
+    ClassificationScores,
     ClassifiedItem,
     DatasetFacts,
     EpochEnded,
@@ -123,6 +124,18 @@ CONVERSION_COLUMNS = (
     "sha256",
 )
 
+CLASS_COLUMNS = (
+    "run",
+    "model",
+    "by",
+    "split",
+    "class",
+    "images",
+    "precision",
+    "recall",
+    "f1",
+)
+
 SOURCE_COLUMNS = (
     "rank",
     "source",
@@ -156,6 +169,14 @@ def scores_csv(records: Iterable[RunRecord]) -> str:
     kinds = sorted({kind for row in rows for kind in row.by_kind})
     header = (*SCORE_COLUMNS, *(f"relaxed_{kind}" for kind in kinds))
     return csv_text(header, (_score_row(row, kinds) for row in rows))
+
+
+def classes_csv(records: Iterable[RunRecord]) -> str:
+    """One row a run, subject and class, then a column for each class that it was taken for."""
+    scored = [(record, each) for record in records for each in record.scores if each.classes]
+    names = list(dict.fromkeys(row.name for _, each in scored for row in each.classes))
+    header = (*CLASS_COLUMNS, *(f"as {name}" for name in names))
+    return csv_text(header, (row for run, each in scored for row in _class_rows(run, each, names)))
 
 
 def items_csv(folders: Iterable[RunFolder]) -> str:
@@ -243,6 +264,16 @@ def _score_row(row: ScoredRow, kinds: Sequence[str]) -> list[Value]:
         *figures,
         *(row.by_kind.get(kind) for kind in kinds),
     ]
+
+
+def _class_rows(
+    run: RunRecord, scores: ClassificationScores, names: Sequence[str]
+) -> Iterator[list[Value]]:
+    for row, confused in zip(scores.classes, scores.confusion, strict=True):
+        taken = {other.name: n for other, n in zip(scores.classes, confused, strict=True)}
+        figures = msgspec.structs.astuple(row)
+        head = (run.spec.id, run.spec.settings.model, scores.subject, scores.split)
+        yield [*head, *figures, *(taken.get(name) for name in names)]
 
 
 def _source_row(entry: Entry) -> list[Value]:

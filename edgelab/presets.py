@@ -6,10 +6,14 @@ from typing import NamedTuple
 
 from edgelab.machine import usable_cores
 from edgelab.settings.ask import AskSettings
+from edgelab.settings.classify import ClassifySettings
 from edgelab.settings.common import DETECTOR_PRECISIONS
 from edgelab.settings.detect import DetectSettings
+from edgelab.settings.train import Augmentation, TrainSettings
 
 QUICK_MODEL = "yolov8n-shapes"
+TRAINED_MODEL = "vit-tiny-3"
+TRAINED_DATASET = "charts"
 QUICK_DATASET = "shapes"
 
 
@@ -46,4 +50,30 @@ def ask() -> AskSettings:
     """What the console begins with where a vision-language model is chosen: a short count."""
     return AskSettings(
         model="smolvlm-256m", dataset=QUICK_DATASET, threads=usable_cores(), limit=10
+    )
+
+
+def classify() -> ClassifySettings:
+    """What the console begins with where a classifier is chosen."""
+    return ClassifySettings(
+        model="vit-tiny-3-charts",
+        dataset=TRAINED_DATASET,
+        precisions=DETECTOR_PRECISIONS,
+        threads=usable_cores(),
+    )
+
+
+def training(threads: int | None = None) -> TrainSettings:
+    """A training that ends within minutes on a small machine: what vit-tiny-3-charts came from."""
+    return TrainSettings(
+        model=TRAINED_MODEL,
+        dataset=TRAINED_DATASET,
+        threads=threads or usable_cores(),
+        image_size=64,
+        patch_size=8,
+        epochs=16,
+        patience=6,
+        learning_rate=5e-4,
+        pretrained=False,
+        augmentation=Augmentation(rotation=5.0),
     )

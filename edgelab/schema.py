@@ -53,11 +53,14 @@ def read_toml(path: Path, kind: type[T]) -> T:
     return convert(raw, kind, str(path))
 
 
-def convert(raw: Any, kind: type[T], source: str) -> T:
-    """Turn plain data into `kind`, or raise a `SchemaProblem` that names `source` and the key."""
+def convert(raw: Any, kind: type[T], source: str, *, strict: bool = True) -> T:
+    """Turn plain data into `kind`, or raise a `SchemaProblem` that names `source` and the key.
+
+    Without `strict` text may stand for numbers and truth values: what a person typed.
+    """
     try:
         # JSON has text as keys only.
-        return msgspec.convert(raw, kind, str_keys=True)
+        return msgspec.convert(raw, kind, str_keys=True, strict=strict)
     except msgspec.ValidationError as error:
         raise SchemaProblem(f"{source}: {_explain(str(error), raw)}") from None
 

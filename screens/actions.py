@@ -88,6 +88,7 @@ ACTIONS: tuple[Action, ...] = (
         ("1", "tab('setup')", "set-up", "Go to models, datasets and settings"),
         ("2", "tab('live')", "live", "Go to the live panels (small terminals)"),
         ("3", "tab('results')", "results", "Go to the result table"),
+        ("n", "train", "train", "Train a classifier: what it learns from, how long, how fast"),
         footer=False,
     ),
     Action("space", "mark", "mark", "Mark the run, or take the mark off", Place.RUNS),
@@ -123,6 +124,7 @@ ACTIONS: tuple[Action, ...] = (
         ("4", "tab('facts')", "facts", "Show settings, environment, hashes, executed precision"),
         ("5", "tab('log')", "log", "Show the last lines that the runner printed"),
         ("6", "tab('doctor')", "doctor", "Show what the quantisation doctor found"),
+        ("7", "tab('classes')", "classes", "Show each class, and what it is taken for"),
         footer=False,
     ),
     *_at(

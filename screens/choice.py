@@ -20,7 +20,7 @@ from screens.ink import Tone
 from screens.widgets.table import Column
 
 BROKEN = "broken"
-ASK = "ask"
+DETECT, ASK = "detect", "ask"
 FETCH = "fetch"
 """The weights are not here yet: a run looks for them first."""
 
@@ -44,6 +44,11 @@ class ModelRow:
         if profile is None or isinstance(profile, HubModel):
             return ASK
         return str(profile.__struct_config__.tag)
+
+    @property
+    def caption(self) -> str:
+        """The task, where it is not the usual one, and what the mark rests on."""
+        return self.reason if self.task == DETECT else f"{self.task} · {self.reason}"
 
     @property
     def mark(self) -> str:

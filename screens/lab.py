@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 from msgspec.structs import replace
 from textual import on, work
@@ -17,7 +18,7 @@ from edgelab.converting import default_name
 from edgelab.export import results_csv
 from edgelab.forecast import Fit
 from edgelab.lab import Lab
-from edgelab.presets import ask, quick
+from edgelab.presets import ask, classify, quick, training
 from edgelab.problem import Problem
 from edgelab.reader import LiveRun
 from edgelab.record import RunRecord
@@ -28,6 +29,7 @@ from edgelab.settings.base import MeasureSettings
 from edgelab.settings.common import Precision
 from edgelab.settings.convert import ConvertSettings
 from edgelab.settings.detect import DetectSettings
+from edgelab.settings.train import TrainSettings
 from screens.actions import Place, bindings
 from screens.base import ConsoleScreen
 from screens.choice import ASK, DATASET_COLUMNS, MODEL_COLUMNS, ModelRow, asked_rows, model_rows
@@ -70,7 +72,9 @@ class LabScreen(ConsoleScreen):
         super().__init__(face)
         self.catalogue = Catalogue(lab.home)
         self.settings: MeasureSettings = quick()[0]
-        self._settings_of: dict[str, MeasureSettings] = {ASK: ask()}  # of the other tasks
+        self._settings_of: dict[str, MeasureSettings] = {  # of the other tasks
+            each.task: each for each in (ask(), classify())
+        }
         self.live: LiveRun | None = None
         self.panels = LivePanels(face)
         self.models: Table[ModelRow] = Table(
@@ -282,7 +286,7 @@ class LabScreen(ConsoleScreen):
         """Convert the chosen model; images of the chosen dataset calibrate and check it."""
         model, dataset = self.models.row, self.datasets.row
         if not isinstance(self.settings, DetectSettings):
-            self.console.say("a model that is asked is converted when it is loaded", bad=True)
+            self.console.say("only detectors: others are converted by the run itself", bad=True)
             return
         wanted = [each for each in self.settings.precisions if each is not Precision.FP32]
         if model is None or dataset is None or not wanted:
@@ -302,6 +306,20 @@ class LabScreen(ConsoleScreen):
             threads=self.settings.threads,
         )
         self.console.submit(settings, f"convert {name}")
+
+    def action_train(self) -> None:
+        """Type what a training is to be, and begin it."""
+        from screens.task_form import training_form  # the first paint does not wait for it
+
+        def begin(settings: TrainSettings | None) -> None:
+            if settings is not None:
+                name = Path(settings.dataset).stem
+                self.console.submit(settings, f"train {settings.model} on {name}")
+
+        names = [entry.name for entry in self.datasets.rows]
+        self.app.push_screen(
+            training_form(self.face, training(self.settings.threads), names), begin
+        )
 
     def action_quick(self) -> None:
         """Run the quick benchmark."""
@@ -350,6 +368,6 @@ class LabScreen(ConsoleScreen):
         if row is None:
             return
         self._turn_to(row.task)
-        self.models.caption(row.reason if row.problem is None else "")
+        self.models.caption(row.caption if row.problem is None else "")
         hint = NO_RUN if self.console.snapshot.runs else FIRST_VISIT
         self.panels.run_pane.suggest(words.plain(row.problem, 400) if row.problem else hint)

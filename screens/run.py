@@ -13,21 +13,21 @@ from textual.containers import Container
 from textual.message import Message
 
 from edgelab import words
-from edgelab.export import conversions_csv, curves_csv, items_csv
+from edgelab.export import classes_csv, conversions_csv, curves_csv, items_csv
 from edgelab.problem import Problem
 from edgelab.projection import RunProjection
 from edgelab.reader import LiveRun, Replay
 from edgelab.record import RunRecord
 from edgelab.records import Item
 from edgelab.scored import scored_rows
-from edgelab.settings.ask import AskSettings
 from edgelab.settings.convert import ConvertSettings
 from screens.actions import Place, bindings
+from screens.classes import class_columns, class_identity, class_lines, summary
 from screens.doctor import DOCTOR_COLUMNS, findings
 from screens.face import Face
 from screens.facts import FACT_COLUMNS, LOG_COLUMNS, Fact, facts_of, log_of
 from screens.ink import count
-from screens.items import ASKED_COLUMNS, ITEM_COLUMNS, item_identity, worst_first
+from screens.items import item_columns, item_identity, worst_first
 from screens.scores import score_columns, score_identity
 from screens.table_screen import TableScreen
 from screens.watch import Snapshot
@@ -45,6 +45,7 @@ TABS = (
     ("facts", "facts"),
     ("log", "log"),
     ("doctor", "doctor"),
+    ("classes", "classes"),
 )
 LEARNING_TABS = tuple((tab, "scores" if tab == "items" else name) for tab, name in TABS)
 SLOWEST, FASTEST = 0.5, 16.0
@@ -104,14 +105,17 @@ class RunScreen(TableScreen):
             DOCTOR_COLUMNS, lambda f: f.number, face, "Quantisation doctor", "doctor", headed=False,
             nothing="No model was converted for this run.",
         )  # fmt: skip
+        yield Table(
+            class_columns(()), class_identity, face, "Classes", "classes", pinned=2,
+            nothing="Nothing was classified yet.",
+        )  # fmt: skip
         yield FilterLine(face)
         yield KeyLine(face, Place.RUN)
 
     def _items_table(self) -> Table[Any]:
         """The images that were measured; of a training, what it attained."""
         if self._measures:
-            asked = isinstance(self.record.spec.settings, AskSettings)
-            columns = ASKED_COLUMNS if asked else ITEM_COLUMNS
+            columns = item_columns(self.record.spec.settings)
             return Table(
                 columns, item_identity, self.face, "Items", "items",
                 nothing="Images are listed when the run is over.",
@@ -199,6 +203,8 @@ class RunScreen(TableScreen):
         self.set_class(run.training is not None, "-trains")
         self.query_one(ReplayBar).follow(replay)
         self._show_doctor(run)
+        if self.query_one("#classes").display:
+            self._show_classes(run)
         if self.query_one("#charts").display:
             self.query_one(TimelinePane).update()
             self.query_one(HistogramPane).follow(run)
@@ -209,6 +215,15 @@ class RunScreen(TableScreen):
         found = findings(run.conversions.values())
         if len(found) != len(table.rows):
             table.show(found)
+
+    def _show_classes(self, run: RunProjection) -> None:
+        """Each class of all that were scored, as they stand now."""
+        table = self.query_one("#classes", Table)
+        scores = (*run.scores.values(), *run.measured_scores())
+        names = [each.name for each in scores[-1].classes] if scores else []
+        table.columns = class_columns(names)
+        table.show(class_lines(scores))
+        table.title(f"Classes · {summary(scores)}" if scores else "Classes")
 
     # Items -------------------------------------------------------------------------------------
 
@@ -225,7 +240,10 @@ class RunScreen(TableScreen):
         at = self._threshold
         items = [record for record in self.source.records if isinstance(record, Item)]
         rows = worst_first(items, at)
-        self.query_one("#items", Table).show(rows)
+        table = self.query_one("#items", Table)
+        classes = self.record.dataset.classes if self.record.dataset else ()
+        table.columns = item_columns(self.record.spec.settings, classes)
+        table.show(rows)
         self._name_items()
 
     def _name_items(self) -> None:
@@ -244,7 +262,7 @@ class RunScreen(TableScreen):
         for name, _ in TABS:
             self.set_class(name == tab, f"-tab-{name}")
         self.query_one(TabLine).open(tab)
-        if tab in ("items", "facts", "log", "doctor"):
+        if tab in ("items", "facts", "log", "doctor", "classes"):
             self.set_focus(self.query_one(f"#{tab}"))
         else:
             self.set_focus(None)
@@ -311,12 +329,21 @@ class RunScreen(TableScreen):
         ):
             self._export_conversions()
             return
+        if self.query_one("#classes").display:
+            self._export_classes()
+            return
         if self.source is not None and (training := self.source.projection.training) is not None:
             steps = count(training.steps, "step")
             self.console.export(f"curves-{folder.id}", partial(curves_csv, [folder]), steps)
             return
         images = count(self.source.projection.done, "image") if self.source else "the images"
         self.console.export(f"items-{folder.id}", partial(items_csv, [folder]), images)
+
+    def _export_classes(self) -> None:
+        record = self.record if self.source is None else self.source.projection.record()
+        rows = sum(len(each.classes) for each in record.scores)
+        name = f"classes-{record.spec.id}"
+        self.console.export(name, partial(classes_csv, [record]), count(rows, "row"))
 
     def _export_conversions(self) -> None:
         assert self.source is not None

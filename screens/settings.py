@@ -50,9 +50,10 @@ def settings_rows(
     most = cores or usable_cores()
     if task is AskSettings:
         return _ask_rows(most)
+    thresholds = Setting("thresholds", _thresholds, _same, _read_thresholds, "enter: type them")
     return (
         *(_precision(precision) for precision in DETECTOR_PRECISIONS),
-        Setting("thresholds", _thresholds, _same, _read_thresholds, "enter: type them"),
+        *((thresholds,) if task is DetectSettings else ()),
         _number("threads", "threads", range(1, most + 1), f"1 to {most}"),
         _choice("scenario", "scenario", Scenario, "one image after the other, or all at once"),
         _number("limit", "images", _IMAGES, "all, or a count"),

@@ -19,6 +19,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from edgelab.journal import JournalWriter
+from edgelab.records import TrainStep
 from edgelab.settings.train import TrainSettings
 from runners.classifiers.classifier import Classifier, build
 from runners.classifiers.config import configure
@@ -61,18 +62,20 @@ def main(rounds: int, steps: int, threads: int) -> None:
 def _ours(settings: TrainSettings, pictures: Pictures) -> Marks:
     """The trainer, each step written to a journal as in a run."""
     marks: Marks = []
-    with tempfile.TemporaryDirectory(prefix="edgelab-bench-") as folder:
-        with JournalWriter(Path(folder) / "items.jsonl") as journal:
+    with (
+        tempfile.TemporaryDirectory(prefix="edgelab-bench-") as folder,
+        JournalWriter(Path(folder) / "items.jsonl") as journal,
+    ):
 
-            def made(record: object) -> None:
-                journal.append(record)  # type: ignore[arg-type]
-                marks.append((perf_counter(), process_time()))
+        def made(record: TrainStep) -> None:
+            journal.append(record)
+            marks.append((perf_counter(), process_time()))
 
-            Trainer(
-                _classifier(), pictures, _pictures(BATCH), settings,
-                Device(torch.device("cpu"), None), Checkpoints(Path(folder) / "checkpoints"),
-                Reporter(lambda _: None, made, lambda _: None), lambda _: None,
-            ).run()  # fmt: skip
+        Trainer(
+            _classifier(), pictures, _pictures(BATCH), settings,
+            Device(torch.device("cpu"), None), Checkpoints(Path(folder) / "checkpoints"),
+            Reporter(lambda _: None, made, lambda _: None), lambda _: None,
+        ).run()  # fmt: skip
     return marks
 
 

@@ -193,6 +193,9 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     what = export.add_mutually_exclusive_group()
     what.add_argument("--items", action="store_true", help="one row an image")
     what.add_argument("--curves", action="store_true", help="one row a training step and epoch")
+    what.add_argument(
+        "--class-scores", action="store_true", help="one row a class, with what it is taken for"
+    )
 
 
 def _add_datasets(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from edgelab.export import curves_csv, items_csv, results_csv, write_csv
+from edgelab.export import classes_csv, curves_csv, items_csv, results_csv, write_csv
 from edgelab.home import Home
 from edgelab.lab import Lab
 from edgelab.problem import Problem
@@ -19,6 +19,8 @@ def run(options: argparse.Namespace) -> int:
     folders = _folders(lab, options.runs)
     if options.curves:
         text = curves_csv(folders)
+    elif options.class_scores:
+        text = classes_csv(lab.record(folder) for folder in folders)
     elif options.items:
         text = items_csv(folders)
     else:

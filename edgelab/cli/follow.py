@@ -133,11 +133,13 @@ def _progress(run: RunProjection) -> tuple[str, str]:
 
 
 def _measured(run: RunProjection, state: PassState) -> str:
+    answers = state.tally.classified
+    right = f"  top-1 {words.number(answers.accuracy)}" if answers is not None else ""
     return (
         f"{state.tally.done}/{state.expected}"
         f"  p50 {words.milliseconds(state.tally.latency.at(0.5))} ms"
         f"  {words.number(state.images_per_s, 1)} img/s"
-        f"  left {words.duration(run.time_left_s)}"
+        f"  left {words.duration(run.time_left_s)}{right}"
     )
 
 

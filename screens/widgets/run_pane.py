@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edgelab import words
 from edgelab.projection import RunProjection
-from edgelab.records import TRAIN, AskedItem, Asking, Item, Outcome
+from edgelab.records import TRAIN, AskedItem, Asking, ClassifiedItem, Item, Outcome
 from edgelab.settings.convert import ConvertSettings
 from screens.ink import BLANK, Ink, Line, Tone, bar, flow, label, spread, strong, width_of, wrap
 from screens.widgets.projection_pane import ProjectionPane, outcome_tone
@@ -117,6 +119,8 @@ def _latest(run: RunProjection, width: int) -> list[Line]:
     lines = [(label("latest image"),), (Ink(name),)]
     if item.error is not None:
         return [*lines, *wrap(words.plain(item.error), width, "warn", 2)]
+    if isinstance(item, ClassifiedItem):
+        return [*lines, *_answer(run, item, width)]
     return [*lines, *_counts(run, item, width)]
 
 
@@ -150,6 +154,29 @@ def _answered(item: AskedItem, width: int) -> list[Line]:
 def _of_image(name: str, told: tuple[Ink, ...], width: int) -> Line:
     room = max(8, width - width_of(told) - 2)
     return spread((Ink(words.plain(name, room)),), told, width)
+
+
+def _answer(run: RunProjection, item: ClassifiedItem, width: int) -> list[Line]:
+    """The true class, the answer, and how many were right so far."""
+    names = run.dataset.classes if run.dataset else ()
+    answer = item.top[0][0] if item.top else None
+    true, said = (_class_name(names, each) for each in (item.label, answer))
+    tone: Tone = "plain" if true == said else "warn"
+    sure = f" {item.top[0][1]:.2f}" if item.top else ""
+    cells: list[Line] = [
+        (label("true "), strong(f"{true}  ")),
+        (label("answer "), Ink(said + sure, tone)),
+    ]
+    tally = run.passes[item.precision].tally.classified
+    if tally is not None and tally.accuracy is not None:
+        cells.append((label("  top-1 so far "), strong(f"{tally.accuracy:.3f}")))
+    return flow(cells, width)
+
+
+def _class_name(names: Sequence[str], index: int | None) -> str:
+    if index is None or not 0 <= index < len(names):
+        return words.UNKNOWN
+    return words.plain(names[index], 20)
 
 
 def _counts(run: RunProjection, item: Item, width: int) -> list[Line]:
