@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import product
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from edgelab import words
 from edgelab.problem import Problem
 from edgelab.schema import convert
 from edgelab.settings.common import Text
@@ -109,7 +109,9 @@ class StudyRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def title(self) -> str:
         """Model and data in short, and what else tells the run from its neighbours."""
-        model, dataset = Path(self.settings.model).stem, Path(self.settings.dataset).stem
+        model, dataset = (
+            words.short_name(each) for each in (self.settings.model, self.settings.dataset)
+        )
         detail = f", {self.settings.detail}" if self.settings.detail else ""
         return f"{model} on {dataset}{detail}"
 

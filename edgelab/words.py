@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 
 UNKNOWN = "–"
 
@@ -22,6 +23,12 @@ def plain(text: str, limit: int = _SHOWN) -> str:
         return clean
     half = (limit - 1) // 2
     return f"{clean[:half]}…{clean[-half:]}"
+
+
+def short_name(path: str) -> str:
+    """The last part of a path without its file's suffix; the dot of a version is none."""
+    last = Path(path)
+    return last.stem if last.suffix[1:].isalpha() else last.name
 
 
 def duration(seconds: float | None) -> str:

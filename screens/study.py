@@ -261,7 +261,7 @@ def _identity(cell: Cell) -> tuple[str, str]:
 
 
 def _model(cell: Cell) -> str:
-    return words.plain(Path(cell.settings.model).stem, 28)
+    return words.plain(words.short_name(cell.settings.model), 28)
 
 
 def _precision(cell: Cell) -> str:

@@ -61,3 +61,15 @@ def test_durations(seconds: float | None, shown: str) -> None:
 )
 def test_milliseconds(value: float | None, shown: str) -> None:
     assert words.milliseconds(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/m/yolov8n.onnx", "yolov8n"),
+        ("mobilevlm-v2-1.7b", "mobilevlm-v2-1.7b"),
+        ("Qwen/Qwen2-VL-2B-Instruct", "Qwen2-VL-2B-Instruct"),
+    ],
+)
+def test_a_short_name_keeps_the_dot_of_a_version(path: str, name: str) -> None:
+    assert words.short_name(path) == name

@@ -14,6 +14,7 @@ from edgelab.journal import JournalWriter
 from edgelab.outcome import close_run
 from edgelab.queue import enqueue
 from edgelab.records import (
+    AskedItem,
     BoardFacts,
     CoolingZone,
     DatasetFacts,
@@ -74,6 +75,7 @@ class RecordedRun:
     image_name: str = "{:06d}.png"
     classes: tuple[str, ...] = CLASSES
     full_precision_only: bool = False  # whatever was asked for
+    questions: int | None = None  # that are asked about the images
     t: float = 1000.0
     spec: RunSpec | None = None  # of a run that was queued otherwise
 
@@ -119,7 +121,15 @@ class RecordedRun:
             self.folder.events,
             Phase(self.t, "prepare", "draw images", self.images),
             DatasetFacts(
-                self.t, "shapes", "test", self.images, self.classes, True, "5ha" * 21 + "5", 340
+                self.t,
+                "shapes",
+                "test",
+                self.images,
+                self.classes,
+                True,
+                "5ha" * 21 + "5",
+                340,
+                self.questions,
             ),
             *(self._model(precision) for precision in self.settings.precisions),
         )
@@ -158,6 +168,16 @@ class RecordedRun:
     def wait(self, seconds: float) -> RecordedRun:
         """Nothing happens but time."""
         self._pass_time(seconds)
+        return self
+
+    def tell(self, *events: Record) -> RecordedRun:
+        """Whatever a runner tells."""
+        self._write(self.folder.events, *events)
+        return self
+
+    def answer(self, item: AskedItem) -> RecordedRun:
+        """One item that the test has made."""
+        self._write(self.folder.items, item)
         return self
 
     def warn(self, text: str) -> RecordedRun:

@@ -1,0 +1,113 @@
+"""Questions on screen while they are answered: what is seen, and how few bytes it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+from textual.drivers.headless_driver import HeadlessDriver
+
+from edgelab.home import Home
+from edgelab.lab import Lab
+from edgelab.records import Answering, AskedItem, Asking, AskStages, Sample, StageTimes
+from edgelab.settings.ask import AskSettings
+from edgelab.settings.common import Precision
+from screens import app
+from screens.app import Console
+from screens.face import Face
+from screens.lab import LabScreen
+from tests.screens.conftest import settle
+from tests.screens.recorded_run import RecordedRun
+
+BYTES_A_SECOND = 6000
+PRECISION = Precision.FP32
+QUESTION = "How many circles are there in this image? Answer with a number only."
+
+
+def answered(t: float, index: int, answer: str) -> AskedItem:
+    return AskedItem(
+        t=t, precision=PRECISION, index=index, image=f"{index // 5:06}.png",
+        times=StageTimes(1.0, 2.0, 995.0, 0.1), truth={0: 4},
+        counts=({0: int(answer)},) if answer.isdecimal() else (), evaluated=(0,),
+        unanswered=None if answer.isdecimal() else "no number in it", question=QUESTION,
+        answer=answer, stages=AskStages(2.0, 300.0, 200.0, 502.0, 495.0), tokens=6,
+        prompt_tokens=100, image_tokens=64,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def asked(home: Home) -> Iterator[RecordedRun]:
+    settings = AskSettings(model="smolvlm-256m", dataset="shapes", threads=4)
+    run = RecordedRun(home, settings=settings, questions=400).queue().begin()  # type: ignore[arg-type]
+    yield run.start_pass(PRECISION)
+    run.close()
+
+
+def console_of(run: RecordedRun) -> Console:
+    return Console(
+        Lab(run.home),
+        replace(Face.of(ascii_only=False, low_bandwidth=False), tick_s=1e6),
+        board=lambda: Sample(t=1.0, cpu=(1.0, 2.0)),
+        clock=lambda: datetime(2026, 5, 29, 9, 30, 5),
+    )
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)])
+async def test_the_answer_appears_beside_the_image_and_its_true_count(
+    asked: RecordedRun, size: tuple[int, int]
+) -> None:
+    console = console_of(asked)
+    async with console.run_test(size=size) as pilot:
+        await settle(pilot)
+        lab = console.screen
+        assert isinstance(lab, LabScreen)
+
+        def shown() -> str:
+            lab.tick()
+            return " ".join(lab.panels.run_pane.text.split())
+
+        asked.tell(Asking(asked.t, 0, "000000.png", "/x/000000.png", QUESTION, 4))
+        assert f"000000.png true 4 {QUESTION} ..." in shown()
+        asked.tell(Answering(asked.t, "There"))
+        asked.tell(Answering(asked.t, " are 3 cir"))
+        assert f"{QUESTION} There are 3 cir" in shown()
+        asked.answer(answered(asked.t, 0, "3"))
+        assert f"000000.png true 4 found 3 {QUESTION} 3" in shown()
+        asked.answer(answered(asked.t, 1, "many"))
+        assert f"true 4 no count {QUESTION} many" in shown()
+        meter = lab.panels.latency_pane.text
+        assert "tok/s 10.1" in meter
+        assert "vis" in meter
+
+
+async def test_answers_word_by_word_take_few_bytes(
+    asked: RecordedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def write(_: HeadlessDriver, data: str) -> None:
+        sizes.append(len(data.encode()))
+
+    monkeypatch.setattr(HeadlessDriver, "is_headless", property(lambda _: False))
+    monkeypatch.setattr(HeadlessDriver, "write", write)
+    monkeypatch.setattr(app, "LOOK_PERIOD_S", 1e6)
+    console = console_of(asked)
+    async with console.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        lab = console.screen
+        assert isinstance(lab, LabScreen)
+        assert sum(sizes) > 10_000, "the first frames are counted"
+        sizes.clear()
+        begun = asked.t
+        for index in range(10):  # a question a second, its answer in four parts
+            name = f"{index:06}.png"
+            asked.tell(Asking(asked.t, index, name, f"/x/{name}", QUESTION, index % 5))
+            for piece in ("There are ", f"{index} ", "circles ", "in this image."):
+                asked.wait(0.25).tell(Answering(asked.t, piece))
+                lab.tick()
+                await pilot.pause()
+            asked.answer(answered(asked.t, index, str(index)))
+        assert len(sizes) > 20
+        assert sum(sizes) / (asked.t - begun) <= BYTES_A_SECOND
