@@ -36,7 +36,7 @@ class Listener(Protocol):
 
 
 @dataclass(frozen=True)
-class Detector:
+class FoundDetector:
     """A detector's file and, where it is known by name, its profile and what that brings along."""
 
     file: ModelFile
@@ -44,13 +44,13 @@ class Detector:
     carried: CarriedFiles | None = None
 
 
-def open_detector(step: Listener, home: Home, model: str, image_size: int | None) -> Detector:
+def open_detector(step: Listener, home: Home, model: str, image_size: int | None) -> FoundDetector:
     """Find `model`, a name of the catalogue or a path; raises Problem where it cannot be run."""
     step.phase("read the model", unit="")
     entry = Catalogue(home).model(model)
     if entry is None:
-        path = Path(model).expanduser()
-        return Detector(read_model(_as_onnx(step, home, path, image_size), path.stem, image_size))
+        path = _as_onnx(step, home, Path(model).expanduser(), image_size)
+        return FoundDetector(read_model(path, Path(model).stem, image_size))
     profile = _detector(entry)
     path = _as_onnx(step, home, _file(step, home, entry, profile), image_size)
     file = read_model(path, entry.name, image_size)
@@ -59,7 +59,7 @@ def open_detector(step: Listener, home: Home, model: str, image_size: int | None
             f"{path}: a model of the family {file.family.name!r}, but the profile of {entry.name} "
             f"says family = {profile.family!r}"
         )
-    return Detector(file, profile, CarriedFiles(file, entry.path.parent, profile.files))
+    return FoundDetector(file, profile, CarriedFiles(file, entry.path.parent, profile.files))
 
 
 def _detector(entry: Entry[ModelProfile]) -> DetectorProfile:
@@ -85,18 +85,22 @@ def _as_onnx(step: Listener, home: Home, path: Path, image_size: int | None) -> 
 
 def _file(step: Listener, home: Home, entry: Entry[ModelProfile], profile: DetectorProfile) -> Path:
     """The model's file, downloaded where it is not here yet."""
-    found = model_file(entry, home)
-    weights = profile.weights
-    if found is not None or weights is None:
-        if weights is not None and found is not None and found.name == weights.file:
-            _compare(step, found, weights)
-        return found or entry.path
+    found, weights = model_file(entry, home), profile.weights
+    if found is None and weights is not None:
+        return _fetched(step, home, entry.name, weights)
+    assert found is not None
+    if weights is not None and found.name == weights.file:
+        _compare(step, found, weights)
+    return found
+
+
+def _fetched(step: Listener, home: Home, name: str, weights: Weights) -> Path:
     target = home.models / weights.file
     try:
         _download(step, weights, target)
     except Problem as problem:
         raise Problem(
-            f"{entry.name}: put {weights.file} into {home.models}: it is not there, and {problem}"
+            f"{name}: put {weights.file} into {home.models}: it is not there, and {problem}"
         ) from None
     return target
 

@@ -46,7 +46,8 @@ def _export(weights: Path, image_size: int | None, target: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="edgelab-export-") as work:
         made = Path(work) / "model.onnx"
         restrain_ultralytics(Path(work) / "config")
-        with needs("train", f"exporting {weights.name}"):
+        elsewhere = "an .onnx made on another machine would do"
+        with needs("train", f"exporting {weights.name} ({elsewhere})"):
             if weights.suffix.lower() == ".pt":
                 yolo = importlib.import_module("runners.exporting.yolo")
                 yolo.export(weights, made, image_size, description)

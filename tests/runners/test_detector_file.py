@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,6 +114,18 @@ def test_weights_that_are_not_here_are_fetched_once(home: Home, tmp_path: Path) 
     assert first.file.path == home.models / "m.onnx"
     assert heard.phases == ["read the model", "download m.onnx", "read the model"]
     assert len(server.asked) == 2, "cut once, gone on with, and then it was there"
+
+
+def test_without_torch_an_export_says_what_would_do(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "runners.exporting.ssdlite", raising=False)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    home.models.mkdir(parents=True)
+    (home.models / "ssdlite320_mobilenet_v3_large_coco-a79551df.pth").touch()
+    with pytest.raises(Problem, match=r"made on another machine .*pip install 'edgelab\[train\]'"):
+        open_detector(Heard(), home, SSDLITE, None)
 
 
 @pytest.mark.parametrize("name", [*COCO, SSDLITE])
