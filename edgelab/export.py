@@ -27,7 +27,7 @@ from edgelab.records import (
     Record,
     TrainStep,
 )
-from edgelab.results import COLUMNS, Value, table
+from edgelab.results import COLUMNS, ResultRow, Value, table
 from edgelab.run_folder import RunFolder
 from edgelab.scored import FIGURES as SCORES
 from edgelab.scored import ScoredRow, scored_rows
@@ -159,6 +159,11 @@ def results_csv(records: Iterable[RunRecord]) -> str:
     rows = list(table(kept))
     if not rows and any(next(scored_rows(record), None) for record in kept):
         return scores_csv(kept)
+    return rows_csv(rows)
+
+
+def rows_csv(rows: Iterable[ResultRow]) -> str:
+    """All columns of these results."""
     header = [column.name for column in COLUMNS]
     return csv_text(header, ([column.value(row) for column in COLUMNS] for row in rows))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from edgelab import words
 from edgelab.record import PassSummary, RunRecord
@@ -17,6 +17,8 @@ from edgelab.records import Bounds, ClassificationScores, Interval
 from edgelab.roofline import share_words
 from edgelab.settings.base import MeasureSettings
 from edgelab.tally import ThresholdRow
+
+R = TypeVar("R")
 
 Value = str | int | float | None
 
@@ -36,16 +38,16 @@ class ResultRow(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Column:
+class Column(Generic[R]):
     """A column: `name` in files, `title` on screen (None: not shown there), value and its words."""
 
     name: str
-    value: Callable[[ResultRow], Value]
+    value: Callable[[R], Value]
     title: str | None = None
     show: Callable[[float | None], str] | None = None
     help: str = ""
 
-    def text(self, row: ResultRow) -> str:
+    def text(self, row: R) -> str:
         """The cell as a person reads it, harmless for a terminal."""
         value = self.value(row)
         if self.show is not None and not isinstance(value, str):
@@ -222,7 +224,7 @@ def _dataset(read: str) -> Callable[[ResultRow], Value]:
     return value
 
 
-COLUMNS: tuple[Column, ...] = (
+COLUMNS: tuple[Column[ResultRow], ...] = (
     Column("model", lambda r: r.summary.model_name or r.run.spec.settings.model, "model"),
     Column("precision", lambda r: r.summary.precision.value, "precision"),
     Column("threshold", _counts(lambda c: c.threshold), "thr.", lambda v: words.number(v, 2)),
@@ -357,7 +359,7 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 # On screen what decides comes first; further to the right, what explains.
-SHOWN: tuple[Column, ...] = tuple(
+SHOWN: tuple[Column[ResultRow], ...] = tuple(
     next(column for column in COLUMNS if column.name == name)
     for name in (
         "model",

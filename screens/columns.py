@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import TypeVar
 
 from edgelab import words
 from edgelab.record import RunRecord
 from edgelab.results import SHOWN, ResultRow, rows_of
 from edgelab.results import Column as ResultColumn
 from edgelab.settings.base import TaskSettings
+from screens.ink import Tone
 from screens.widgets.projection_pane import outcome_tone
 from screens.widgets.table import Column
+
+R = TypeVar("R")
 
 _FIRST = ("model", "precision", "outcome", "threshold")
 
@@ -34,16 +39,25 @@ def result_identity(row: ResultRow) -> tuple[str, str, float | None]:
     return (row.run.spec.id, row.summary.precision.value, threshold)
 
 
-def _result_column(column: ResultColumn) -> Column[ResultRow]:
-    is_outcome = column.name == "outcome"
+def shown_column(
+    column: ResultColumn[R], tone: Callable[[R], Tone] | None = None, sparse: bool = True
+) -> Column[R]:
+    """A column of `edgelab.results` or of its kind, as a table shows it."""
     return Column(
         column.title or column.name,
         column.text,
         key=column.value,
         right=column.show is not None,
-        tone=(lambda row: outcome_tone(row.summary.outcome)) if is_outcome else None,
-        sparse=column.name not in _FIRST,
+        tone=tone,
+        sparse=sparse,
     )
+
+
+def _result_column(column: ResultColumn[ResultRow]) -> Column[ResultRow]:
+    sparse = column.name not in _FIRST
+    if column.name != "outcome":
+        return shown_column(column, sparse=sparse)
+    return shown_column(column, lambda row: outcome_tone(row.summary.outcome), sparse)
 
 
 def best_p50(record: RunRecord) -> float | None:

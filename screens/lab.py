@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 from textual import on, work
@@ -15,7 +16,7 @@ from textual.message import Message
 from edgelab import words
 from edgelab.catalogue import Catalogue, DatasetProfile, Entry, HubModel, ModelProfile
 from edgelab.converting import default_name
-from edgelab.export import results_csv
+from edgelab.export import rows_csv
 from edgelab.forecast import Fit
 from edgelab.lab import Lab
 from edgelab.presets import ask, classify, quick, training
@@ -31,7 +32,6 @@ from edgelab.settings.convert import ConvertSettings
 from edgelab.settings.detect import DetectSettings
 from edgelab.settings.train import TrainSettings
 from screens.actions import Place, bindings
-from screens.base import ConsoleScreen
 from screens.choice import ASK, DATASET_COLUMNS, MODEL_COLUMNS, ModelRow, asked_rows, model_rows
 from screens.columns import result_columns, result_identity
 from screens.dialogs import Ask
@@ -40,7 +40,9 @@ from screens.ink import count
 from screens.run import RunScreen
 from screens.runs import RunsScreen
 from screens.settings import changed
+from screens.table_screen import TableScreen
 from screens.watch import Snapshot
+from screens.widgets.filter_line import FilterLine
 from screens.widgets.lines import KeyLine, StatusLine, TabLine
 from screens.widgets.live import LivePanels
 from screens.widgets.settings_table import SettingsTable
@@ -54,7 +56,7 @@ _REST_S = 1.0
 _SETTLED_S = 2.0
 
 
-class LabScreen(ConsoleScreen):
+class LabScreen(TableScreen):
     """Models, datasets and settings at the left, the live panels, the results below."""
 
     BINDINGS = bindings(Place.LAB)
@@ -110,6 +112,7 @@ class LabScreen(ConsoleScreen):
                 yield SettingsTable(self.settings, face)
             yield self.panels
         yield self.results
+        yield FilterLine(face)
         yield KeyLine(face, Place.LAB)
 
     def on_mount(self) -> None:
@@ -339,13 +342,27 @@ class LabScreen(ConsoleScreen):
 
         self.app.push_screen(StudiesScreen(self.face))
 
+    @property
+    def open_table(self) -> Table[Any]:
+        """The table in focus; else the results, which on small terminals are opened for it."""
+        if isinstance(self.focused, Table):
+            return self.focused
+        if not self.results.display:
+            self.action_tab("results")
+        return self.results
+
+    def reordered(self, table: Table[Any]) -> None:
+        """The title of the results tells their order."""
+        if table is self.results:
+            table.title(f"Results · {table.order_words}" if table.order_words else "Results")
+
     def action_export(self) -> None:
-        """Write the result table as CSV."""
-        records = self._records()
-        if not records:
+        """Write the rows of the result table that are shown, as CSV."""
+        rows = list(self.results.rows)
+        if not rows:
             self.console.say("there is no result yet")
             return
-        self.console.export("results", partial(results_csv, records), count(len(records), "run"))
+        self.console.export("results", partial(rows_csv, rows), count(len(rows), "row"))
 
     def action_tab(self, tab: str) -> None:
         """Open a tab where the screen is folded; else go to the pane."""

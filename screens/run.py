@@ -13,6 +13,7 @@ from textual.containers import Container
 from textual.message import Message
 
 from edgelab import words
+from edgelab.breakdown import CLASS_COLUMNS, COUNT_COLUMNS, lines_csv
 from edgelab.export import classes_csv, conversions_csv, curves_csv, items_csv
 from edgelab.problem import Problem
 from edgelab.projection import RunProjection
@@ -20,8 +21,11 @@ from edgelab.reader import LiveRun, Replay
 from edgelab.record import RunRecord
 from edgelab.records import Item
 from edgelab.scored import scored_rows
+from edgelab.settings.ask import AskSettings
 from edgelab.settings.convert import ConvertSettings
+from edgelab.settings.detect import DetectSettings
 from screens.actions import Place, bindings
+from screens.breakdown import class_table, count_table, lines_at
 from screens.classes import class_columns, class_identity, class_lines, summary
 from screens.doctor import DOCTOR_COLUMNS, findings
 from screens.face import Face
@@ -46,8 +50,9 @@ TABS = (
     ("log", "log"),
     ("doctor", "doctor"),
     ("classes", "classes"),
+    ("counts", "counts"),
 )
-LEARNING_TABS = tuple((tab, "scores" if tab == "items" else name) for tab, name in TABS)
+LEARNING_TABS = tuple((tab, "scores" if tab == "items" else name) for tab, name in TABS[:-1])
 SLOWEST, FASTEST = 0.5, 16.0
 _SEEK_SHARE = 0.02
 
@@ -81,6 +86,7 @@ class RunScreen(TableScreen):
         self._monotonic = monotonic
         self._threshold = len(run.spec.settings.cuts) // 2
         self._measures = bool(run.spec.settings.passes)
+        self._counts = isinstance(run.spec.settings, DetectSettings | AskSettings)
 
     # Building ------------------------------------------------------------------------------
 
@@ -105,12 +111,19 @@ class RunScreen(TableScreen):
             DOCTOR_COLUMNS, lambda f: f.number, face, "Quantisation doctor", "doctor", headed=False,
             nothing="No model was converted for this run.",
         )  # fmt: skip
-        yield Table(
-            class_columns(()), class_identity, face, "Classes", "classes", pinned=2,
-            nothing="Nothing was classified yet.",
-        )  # fmt: skip
+        yield self._classes_table()
+        yield count_table(face)
         yield FilterLine(face)
         yield KeyLine(face, Place.RUN)
+
+    def _classes_table(self) -> Table[Any]:
+        """Each class: how it was counted, or how it was classified."""
+        if self._counts:
+            return class_table(self.face)
+        return Table(
+            class_columns(()), class_identity, self.face, "Classes", "classes", pinned=2,
+            nothing="Nothing was classified yet.",
+        )  # fmt: skip
 
     def _items_table(self) -> Table[Any]:
         """The images that were measured; of a training, what it attained."""
@@ -203,7 +216,7 @@ class RunScreen(TableScreen):
         self.set_class(run.training is not None, "-trains")
         self.query_one(ReplayBar).follow(replay)
         self._show_doctor(run)
-        if self.query_one("#classes").display:
+        if self.query_one("#classes").display and not self._counts:
             self._show_classes(run)
         if self.query_one("#charts").display:
             self.query_one(TimelinePane).update()
@@ -244,16 +257,26 @@ class RunScreen(TableScreen):
         classes = self.record.dataset.classes if self.record.dataset else ()
         table.columns = item_columns(self.record.spec.settings, classes)
         table.show(rows)
-        self._name_items()
+        if self._counts:
+            by_class, by_count = lines_at(self.record, self.record.spec.settings.cuts[at])
+            self.query_one("#classes", Table).show(by_class)
+            self.query_one("#counts", Table).show(by_count)
+        self._name_tables()
 
-    def _name_items(self) -> None:
+    def _name_tables(self) -> None:
+        """Their titles tell threshold and order."""
         if not self._measures:
             return
-        table = self.query_one("#items", Table)
+        self._entitle("items", "Items", "worst first")
+        if self._counts:
+            self._entitle("classes", "Classes")
+            self._entitle("counts", "Errors by true count")
+
+    def _entitle(self, table_id: str, name: str, usual_order: str = "") -> None:
+        table = self.query_one(f"#{table_id}", Table)
         threshold = self.record.spec.settings.cuts[self._threshold]
-        order = table.order_words or "worst first"
-        at = "" if threshold is None else f" · at threshold {threshold:g}"
-        table.title(f"Items · {order}{at}")
+        at = "" if threshold is None else f"at threshold {threshold:g}"
+        table.title(" · ".join(filter(None, (name, table.order_words or usual_order, at))))
 
     # Keys --------------------------------------------------------------------------------------
 
@@ -262,7 +285,7 @@ class RunScreen(TableScreen):
         for name, _ in TABS:
             self.set_class(name == tab, f"-tab-{name}")
         self.query_one(TabLine).open(tab)
-        if tab in ("items", "facts", "log", "doctor", "classes"):
+        if tab not in ("live", "charts"):
             self.set_focus(self.query_one(f"#{tab}"))
         else:
             self.set_focus(None)
@@ -322,25 +345,29 @@ class RunScreen(TableScreen):
             self._show_items()
 
     def action_export(self) -> None:
-        """Write one row an image; of a training its curves, of conversions what was found."""
+        """Write what the open tab shows; else one row an image, or a training's curves."""
         folder = self.console.lab.folder(self.record.spec.id)
-        if self.query_one("#doctor").display or isinstance(
-            self.record.spec.settings, ConvertSettings
-        ):
+        converts = isinstance(self.record.spec.settings, ConvertSettings)
+        training = self.source.projection.training if self.source is not None else None
+        if converts or self.query_one("#doctor").display:
             self._export_conversions()
-            return
-        if self.query_one("#classes").display:
+        elif self.query_one("#classes").display:
             self._export_classes()
-            return
-        if self.source is not None and (training := self.source.projection.training) is not None:
+        elif self.query_one("#counts").display:
+            self.export_rows(f"counts-{folder.id}", partial(lines_csv, COUNT_COLUMNS), "row")
+        elif training is not None:
             steps = count(training.steps, "step")
             self.console.export(f"curves-{folder.id}", partial(curves_csv, [folder]), steps)
-            return
-        images = count(self.source.projection.done, "image") if self.source else "the images"
-        self.console.export(f"items-{folder.id}", partial(items_csv, [folder]), images)
+        else:
+            images = count(self.source.projection.done, "image") if self.source else "the images"
+            self.console.export(f"items-{folder.id}", partial(items_csv, [folder]), images)
 
     def _export_classes(self) -> None:
         record = self.record if self.source is None else self.source.projection.record()
+        if self._counts:
+            name = f"classes-{record.spec.id}"
+            self.export_rows(name, partial(lines_csv, CLASS_COLUMNS), "row")
+            return
         rows = sum(len(each.classes) for each in record.scores)
         name = f"classes-{record.spec.id}"
         self.console.export(name, partial(classes_csv, [record]), count(rows, "row"))
@@ -370,5 +397,5 @@ class RunScreen(TableScreen):
         return self.query_one("#items", Table)
 
     def reordered(self, table: Table[Any]) -> None:  # noqa: ARG002
-        """The title of the images tells their order."""
-        self._name_items()
+        """The titles tell the order."""
+        self._name_tables()

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from textual import on, work
 from textual.app import ComposeResult
 from textual.message import Message
 
 from edgelab import words
-from edgelab.catalogue import Catalogue, Entry
+from edgelab.catalogue import Catalogue
 from edgelab.problem import Problem
-from edgelab.records import Outcome
 from edgelab.studies import Studies
 from edgelab.study import Study, StudyProfile
 from edgelab.study_editing import save_profile
-from edgelab.study_progress import StudyProgress
+from edgelab.study_list import ListedStudy, listed_studies, studies_csv
 from screens.actions import Place, bindings
 from screens.face import Face
 from screens.study import StudyScreen
@@ -27,41 +24,16 @@ from screens.widgets.lines import KeyLine, StatusLine
 from screens.widgets.table import Column, Table
 
 
-class StudyRow(NamedTuple):
-    """A profile, or a study that was begun with how far it is."""
-
-    name: str
-    title: str
-    profile: Entry[StudyProfile] | None = None
-    progress: StudyProgress | None = None
-
-    @property
-    def key(self) -> str:
-        """What tells the row from all others."""
-        return self.progress.study.id if self.progress else f"profile {self.name}"
-
-    @property
-    def state(self) -> str:
-        """In two words."""
-        if self.progress is None:
-            return "broken" if self.profile is None or self.profile.problem else "ready to begin"
-        if self.progress.done == self.progress.study.cells:
-            return "finished"
-        on = any(cell.outcome is Outcome.RUNNING for cell in self.progress.cells)
-        waits = any(cell.outcome is Outcome.QUEUED for cell in self.progress.cells)
-        return "running" if on else "waiting" if waits else "incomplete"
-
-    @property
-    def done(self) -> str:
-        """Configurations with a result, of all."""
-        return f"{self.progress.done} of {self.progress.study.cells}" if self.progress else ""
+def _done(row: ListedStudy) -> str:
+    """Configurations with a result, of all."""
+    return f"{row.progress.done} of {row.progress.study.cells}" if row.progress else ""
 
 
-COLUMNS: tuple[Column[StudyRow], ...] = (
+COLUMNS: tuple[Column[ListedStudy], ...] = (
     Column("study", lambda r: words.plain(r.name, 28), key=lambda r: r.name),
     Column("state", lambda r: r.state, key=lambda r: r.state),
-    Column("configurations", lambda r: r.done, key=lambda r: r.progress.done if r.progress else -1),
-    Column("id", lambda r: r.progress.study.id if r.progress else "", key=lambda r: r.key),
+    Column("configurations", _done, key=lambda r: r.progress.done if r.progress else -1),
+    Column("id", lambda r: r.study.id if r.study else "", key=lambda r: r.key),
     Column("title", lambda r: words.plain(r.title, 80), flex=True, key=lambda r: r.title),
 )
 
@@ -77,7 +49,7 @@ class StudiesScreen(TableScreen):
     class Read(Message):
         """All studies were read."""
 
-        def __init__(self, rows: list[StudyRow]) -> None:
+        def __init__(self, rows: list[ListedStudy]) -> None:
             super().__init__()
             self.rows = rows
 
@@ -90,7 +62,7 @@ class StudiesScreen(TableScreen):
 
     def __init__(self, face: Face) -> None:
         super().__init__(face)
-        self.table: Table[StudyRow] = Table(
+        self.table: Table[ListedStudy] = Table(
             COLUMNS, lambda row: row.key, face, "Studies", "studies",
             nothing="No study is known: put one under profiles/studies.",
         )  # fmt: skip
@@ -110,16 +82,10 @@ class StudiesScreen(TableScreen):
     @work(thread=True, exclusive=True, group="studies")
     def read_studies(self) -> None:
         """Read profiles and studies, in a thread."""
-        lab = self.console.lab
-        studies = Studies(lab)
-        rows = [
-            StudyRow(e.name, e.profile.title if e.profile else e.problem or "", e)
-            for e in Catalogue(lab.home).studies()
-        ]
+        rows = []
         try:
-            for study in studies.all():
-                progress = StudyProgress.of(study, studies.records(study))
-                rows.append(StudyRow(study.name, study.title, None, progress))
+            for row in listed_studies(Studies(self.console.lab)):
+                rows.append(row)
         except (Problem, OSError) as problem:
             self.console.post_message(self.console.Failed(str(problem)))
         self.post_message(self.Read(rows))
@@ -127,6 +93,10 @@ class StudiesScreen(TableScreen):
     @on(Read)
     def _show(self, event: Read) -> None:
         self.table.show(event.rows)
+
+    def action_export(self) -> None:
+        """Write the list as it is shown."""
+        self.export_rows("studies", studies_csv, "row")
 
     @on(Table.Chosen)
     def _open(self) -> None:

@@ -86,6 +86,11 @@ def parser() -> argparse.ArgumentParser:
         command.set_defaults(command=name)
         if name in ("show", "resume"):
             _add_json(command)
+        if name == "show":
+            command.add_argument(
+                "--by", choices=["class", "count"], help="its errors by class, or by true count"
+            )
+            command.add_argument("--csv", metavar="FILE", help="with --by: write it; - for stdout")
         if name == "resume":
             _add_detach(command)
         if name == "replay":
@@ -96,10 +101,14 @@ def parser() -> argparse.ArgumentParser:
     for name, text in (
         ("models", "models known by name"),
         ("references", "published tables known by name"),
-        ("studies", "studies known by name, and those that were begun"),
         ("doctor", "what this machine can do, and what is missing"),
     ):
         _add_json(_command(commands, name, name, text))
+    studies = _command(
+        commands, "studies", "studies", "studies known by name, and those that were begun"
+    )
+    studies.add_argument("--csv", metavar="FILE", help="write the list; - for stdout")
+    _add_json(studies)
     _add_datasets(commands)
     _add_calibrate(commands)
     _add_compare(commands)

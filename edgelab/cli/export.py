@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
 
-from edgelab.export import classes_csv, curves_csv, items_csv, results_csv, write_csv
+from edgelab.cli.csv_file import write_to
+from edgelab.export import classes_csv, curves_csv, items_csv, results_csv
 from edgelab.home import Home
 from edgelab.lab import Lab
-from edgelab.problem import Problem
 from edgelab.run_folder import RunFolder
 
 
@@ -25,14 +23,7 @@ def run(options: argparse.Namespace) -> int:
         text = items_csv(folders)
     else:
         text = results_csv(lab.record(folder) for folder in folders)
-    if options.csv == "-":
-        sys.stdout.write(text)
-    else:
-        path = Path(options.csv).expanduser().absolute()
-        if not path.parent.is_dir():
-            raise Problem(f"--csv {path}: there is no folder {path.parent}")
-        write_csv(path, text)
-        print(f"{text.count(chr(10)) - 1} rows in {path}", file=sys.stderr)
+    write_to(options.csv, text)
     return 0
 
 

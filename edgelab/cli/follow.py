@@ -28,7 +28,7 @@ from edgelab.projection import RunProjection
 from edgelab.reader import LiveRun, Replay
 from edgelab.record import RunRecord
 from edgelab.records import MEASURE, TRAIN, Outcome
-from edgelab.results import SHOWN, ResultRow, rows_of
+from edgelab.results import SHOWN, Column, R, ResultRow, rows_of
 from edgelab.settings.convert import ConvertSettings
 from edgelab.training_state import TrainingState
 
@@ -100,14 +100,20 @@ def _print_conversions(record: RunRecord) -> None:
 
 
 def print_rows(rows: Sequence[ResultRow]) -> None:
-    """The columns that are known of any of these rows."""
-    cells = {column: [column.text(row) for row in rows] for column in SHOWN}
-    # What nobody knows of any row takes no room; the CSV has all columns.
-    told = [column for column in SHOWN if set(cells[column]) - {words.UNKNOWN}]
-    titles = [column.title or "" for column in told]
-    print_table(titles, zip(*(cells[column] for column in told), strict=True))
+    """The results, and why energy is missing where it is."""
+    print_columns(SHOWN, rows)
     if not any(row.summary.energy for row in rows):
         print("no power source: see docs/energy.md")
+
+
+def print_columns(columns: Sequence[Column[R]], rows: Sequence[R]) -> None:
+    """Of the titled columns those that are known of any of these rows."""
+    titled = [column for column in columns if column.title]
+    cells = {column.name: [column.text(row) for row in rows] for column in titled}
+    # What nobody knows of any row takes no room; the CSV has all columns.
+    told = [column for column in titled if set(cells[column.name]) - {words.UNKNOWN}]
+    titles = [column.title or "" for column in told]
+    print_table(titles, zip(*(cells[column.name] for column in told), strict=True))
 
 
 def reason_lines(reason: str) -> str:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from edgelab import words
+from edgelab.breakdown import (
+    ALL_CLASSES,
+    CLASS_COLUMNS,
+    COUNT_COLUMNS,
+    L,
+    class_lines,
+    count_lines,
+    lines_csv,
+)
 from edgelab.calibration import read_calibration
-from edgelab.cli.follow import print_results
+from edgelab.cli.csv_file import write_to
+from edgelab.cli.follow import print_columns, print_results
 from edgelab.cli.output import print_json, print_table
 from edgelab.home import Home
 from edgelab.lab import Lab
 from edgelab.problem import Problem
 from edgelab.record import RunRecord
-from edgelab.results import as_dict, rows_of
+from edgelab.results import Column, as_dict, rows_of
 from edgelab.roofline import reach_of
 from edgelab.settings.base import MeasureSettings, TaskSettings
 
@@ -24,8 +34,12 @@ def run(options: argparse.Namespace) -> int:
     """Print the record and its result rows."""
     lab = Lab(Home.default())
     lab.recover()
+    if options.csv and options.by is None:
+        raise Problem("--csv goes with --by; all figures of a run: edgelab export RUN --csv FILE")
     folder = lab.find(options.run)
     record = lab.record(folder)
+    if options.by is not None:
+        return _taken_apart(record, options)
     if options.json:
         rows = [as_dict(row) for row in rows_of(record)]
         print_json({**msgspec.to_builtins(record), "rows": rows, "folder": str(folder.path)})
@@ -38,6 +52,28 @@ def run(options: argparse.Namespace) -> int:
         print_table(("", ""), report.facts())
     print()
     print_results(record)
+    return 0
+
+
+def _taken_apart(record: RunRecord, options: argparse.Namespace) -> int:
+    """The errors by class or by true count: a table, a JSON document, or a CSV file."""
+    if options.by == "class":
+        return _tell(CLASS_COLUMNS, list(class_lines(record)), options)
+    lines = list(count_lines(record))
+    if not options.json and not options.csv:
+        lines = [line for line in lines if line.name == ALL_CLASSES]
+    return _tell(COUNT_COLUMNS, lines, options)
+
+
+def _tell(columns: Sequence[Column[L]], lines: Sequence[L], options: argparse.Namespace) -> int:
+    if options.csv:
+        write_to(options.csv, lines_csv(columns, lines))
+    elif options.json:
+        print_json([{column.name: column.value(line) for column in columns} for line in lines])
+    elif lines:
+        print_columns(columns, lines)
+    else:
+        print("no count of annotated objects is known of this run")
     return 0
 
 

@@ -325,6 +325,28 @@ async def test_results_are_exported(open_console: Opener, record: Recorder, home
         assert console.clipboard == str(console.written)
 
 
+async def test_results_are_filtered_sorted_and_exported_as_shown(
+    open_console: Opener, record: Recorder, home: Home
+) -> None:
+    record(1).complete()
+    console = open_console()
+    async with console.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "3", "slash", *"int8", "enter")
+        screen = console.screen
+        assert isinstance(screen, LabScreen)
+        assert [row.summary.precision.value for row in screen.results.rows] == ["int8"] * 3
+        await press(pilot, *"oooo", "O")
+        thresholds = [row.counts.threshold for row in screen.results.rows if row.counts]
+        assert thresholds in ([0.7, 0.5, 0.3], [0.3, 0.5, 0.7])
+        assert "Results ·" in str(screen.results.border_title)
+        await press(pilot, "e")
+        assert console.written is not None
+        assert console.written.read_text().count("yolov8n-shapes") == 3
+        await press(pilot, "escape")
+        assert len(screen.results.rows) == 9
+
+
 async def test_the_selected_row_is_copied(open_console: Opener, record: Recorder) -> None:
     record(1).complete()
     console = open_console()

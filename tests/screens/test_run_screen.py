@@ -235,3 +235,29 @@ async def test_an_empty_run_can_be_opened(open_console: Opener, record: Recorder
                 await press(pilot, key)
             await press(pilot, "1")
             assert "the machine went down" in panels_text(screen)
+
+
+async def test_errors_by_class_and_by_true_count(open_console: Opener, record: Recorder) -> None:
+    record(1).complete()
+    console = open_console()
+    async with console.run_test(size=(80, 24)) as pilot:
+        screen = await opened(console, pilot)
+        await press(pilot, "7")
+        classes = screen.query_one("#classes", Table)
+        assert classes.display
+        assert len(classes.rows) == 3 * 5
+        assert {line.row.counts.threshold for line in classes.rows} == {0.5}
+        await press(pilot, "n")
+        assert {line.row.counts.threshold for line in classes.rows} == {0.7}
+        await press(pilot, "slash", *"star", "enter", "e")
+        assert console.written is not None
+        rows = list(csv.DictReader(console.written.read_text().splitlines()))
+        assert [row["class"] for row in rows] == ["star"] * 3
+        assert {row["threshold"] for row in rows} == {"0.7"}
+        await press(pilot, "8")
+        counts = screen.query_one("#counts", Table)
+        together = [line for line in counts.rows if line.name == "all"]
+        of_each = sum(line.figures.images for line in counts.rows if line.name != "all")
+        assert sum(line.figures.images for line in together) == of_each > 0
+        await press(pilot, "e")
+        assert "true_count_first" in console.written.read_text()

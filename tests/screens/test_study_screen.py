@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -214,3 +215,19 @@ def test_form(
         await settle(pilot)
 
     assert snap_compare(console, terminal_size=size, run_before=show)
+
+
+async def test_the_list_of_studies_is_exported_as_shown(
+    open_console: Opener, studies: Studies
+) -> None:
+    study = studies.begin("mine", PROFILE)
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        await press(pilot, "m")
+        await settle(pilot)
+        await press(pilot, "slash", *study.id, "enter", "e")
+        assert console.written is not None
+        (row,) = csv.DictReader(console.written.read_text().splitlines())
+        assert (row["name"], row["id"], row["done"], row["of"]) == ("mine", study.id, "0", "12")
+        assert row["state"] == "waiting"
