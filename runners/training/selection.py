@@ -72,8 +72,8 @@ class Predictions:
         return [float(error) for error in errors.mean(axis=(1, 2))]
 
 
-def choose_and_report(dataset: Path, output: Path, threads: int) -> None:
-    """Choose NMS IoU and threshold on val, write `selection.json`, then report test."""
+def choose_and_report(dataset: Path, output: Path, threads: int) -> Trial:
+    """Choose NMS IoU and threshold on val, write `selection.json`, report test; return them."""
     model = output / "model.onnx"
     choice = choose(predict(model, dataset / "val", threads))
     encoded = msgspec.json.format(msgspec.json.encode(choice), indent=1)
@@ -87,6 +87,7 @@ def choose_and_report(dataset: Path, output: Path, threads: int) -> None:
     errors = test.count_mae(chosen.nms_iou, thresholds)
     for figures in zip(thresholds, counted, errors, strict=True):
         log.info("threshold %s: %d counted, MAE %.4f", *figures)
+    return chosen
 
 
 def choose(val: Predictions) -> Choice:

@@ -14,8 +14,8 @@ import onnx
 import pytest
 from msgspec.structs import replace
 
-from edgelab.catalogue import shipped_profiles
-from edgelab.schema import SchemaProblem
+from edgelab.catalogue import DetectorProfile, shipped_profiles
+from edgelab.schema import SchemaProblem, read_toml
 from runners import train_detector
 from runners.datasets import shapes
 from runners.datasets.shapes import CocoAnnotation, CocoCategory, CocoFile, CocoImage, ImageCounts
@@ -159,7 +159,7 @@ def test_a_training_can_be_made_again(tiny_dataset: Path, tmp_path: Path) -> Non
     for output in outputs:
         tiny_training(tiny_dataset, output)
     first, second = outputs
-    names = ["model.onnx", "results.csv", "selection.json", "training.log"]
+    names = ["model.onnx", "model.toml", "results.csv", "selection.json", "training.log"]
     assert sorted(path.name for path in first.iterdir()) == names
     assert (first / "model.onnx").read_bytes() == (second / "model.onnx").read_bytes()
 
@@ -173,6 +173,9 @@ def test_a_training_can_be_made_again(tiny_dataset: Path, tmp_path: Path) -> Non
     selection = msgspec.json.decode((first / "selection.json").read_bytes(), type=Choice)
     assert selection.split == "val"
     assert selection.chosen.mae_mean == min(row.mae_mean for row in selection.tried)
+    profile = read_toml(first / "model.toml", DetectorProfile)
+    assert (profile.family, profile.file, profile.dataset) == ("yolo", "model.onnx", "shapes")
+    assert (profile.iou, profile.threshold) == msgspec.structs.astuple(selection.chosen)[:2]
     for path in first.iterdir():
         for private in (str(Path.home()), str(tmp_path), str(tiny_dataset), "train-detector-"):
             assert private.encode() not in path.read_bytes()
