@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
@@ -29,6 +30,7 @@ from screens.lab import LabScreen
 from screens.palette import Palette
 from screens.themes import THEMES
 from screens.watch import Snapshot, Watch
+from screens.widgets.picture import terminal_picture
 from screens.widgets.table import Table
 
 _LONGEST_NOTICE = 500
@@ -304,9 +306,14 @@ class Console(App[None]):
             self.exit()
 
 
-def run_console(lab: Lab, ascii_only: bool, low_bandwidth: bool) -> None:
+def run_console(lab: Lab, ascii_only: bool, low_bandwidth: bool, images: bool) -> None:
     """Open the console of a lab on this terminal and stay until it is left.
 
-    The mouse stays the terminal's own, so that text can be selected and copied as anywhere.
+    `images`: show the one that is asked about, unless the line is slow. Raises Problem where that
+    needs a library that is missing. The mouse stays the terminal's own, so that text can be
+    selected and copied as anywhere.
     """
-    Console(lab, Face.of(ascii_only, low_bandwidth)).run(mouse=False)
+    face = Face.of(ascii_only, low_bandwidth)
+    if images and not low_bandwidth:
+        face = replace(face, picture=terminal_picture())
+    Console(lab, face).run(mouse=False)

@@ -68,6 +68,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"edgelab {__version__}")
     top.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
     top.add_argument("--low-bandwidth", action="store_true", help="send few bytes: for slow lines")
+    top.add_argument(
+        "--images", action="store_true", help="show the image that is asked about, if possible"
+    )
     top.set_defaults(module="console")
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
     _add_run(commands)

@@ -19,5 +19,10 @@ def run(options: argparse.Namespace) -> int:
 
     lab = Lab(Home.default())
     with announced(lab.home):
-        run_console(lab, ascii_only=options.ascii, low_bandwidth=options.low_bandwidth)
+        run_console(
+            lab,
+            ascii_only=options.ascii,
+            low_bandwidth=options.low_bandwidth,
+            images=options.images,
+        )
     return 0

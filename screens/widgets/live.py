@@ -9,6 +9,7 @@ from edgelab.projection import RunProjection
 from screens.face import Face
 from screens.widgets.board_pane import BoardPane
 from screens.widgets.latency_pane import LatencyPane
+from screens.widgets.picture import PicturePane
 from screens.widgets.run_pane import RunPane
 from screens.widgets.training_pane import TrainingPane
 
@@ -22,6 +23,7 @@ class LivePanels(Container):
         self.latency_pane = LatencyPane(face, "Latency", "latency-pane")
         self.training_pane = TrainingPane(face, "Training", "training-pane")
         self.training_pane.display = False
+        self.picture_pane = PicturePane(face)
         self.board_pane = BoardPane(face, "Board", "board-pane")
 
     def compose(self) -> ComposeResult:
@@ -30,7 +32,9 @@ class LivePanels(Container):
             yield self.run_pane
             yield self.latency_pane
             yield self.training_pane
-        yield self.board_pane
+        with Container(id="side"):
+            yield self.board_pane
+            yield self.picture_pane
 
     def follow(self, run: RunProjection | None) -> None:
         """Show this state of a run in all panels."""
@@ -39,5 +43,6 @@ class LivePanels(Container):
         training = run is not None and run.training is not None
         self.latency_pane.display, self.training_pane.display = not training, training
         meter = self.training_pane if training else self.latency_pane
+        self.picture_pane.follow(run)
         for pane in (self.run_pane, meter, self.board_pane):
             pane.follow(run)

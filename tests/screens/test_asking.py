@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.drivers.headless_driver import HeadlessDriver
@@ -45,13 +47,44 @@ def asked(home: Home) -> Iterator[RecordedRun]:
     run.close()
 
 
-def console_of(run: RecordedRun) -> Console:
+def console_of(run: RecordedRun, **face: Any) -> Console:
     return Console(
         Lab(run.home),
-        replace(Face.of(ascii_only=False, low_bandwidth=False), tick_s=1e6),
+        replace(Face.of(ascii_only=False, low_bandwidth=False), tick_s=1e6, **face),
         board=lambda: Sample(t=1.0, cpu=(1.0, 2.0)),
         clock=lambda: datetime(2026, 5, 29, 9, 30, 5),
     )
+
+
+async def test_the_image_is_shown_where_wanted_and_not_too_often(
+    asked: RecordedRun, tmp_path: Path
+) -> None:
+    widgets = pytest.importorskip("textual_image.widget")
+    images = pytest.importorskip("PIL.Image")
+    for index in range(3):
+        images.new("RGB", (40, 30), (80 * index, 0, 0)).save(tmp_path / f"{index}.png")
+    console = console_of(asked, picture=widgets.HalfcellImage)
+    async with console.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        lab = console.screen
+        assert isinstance(lab, LabScreen)
+        pane = lab.panels.picture_pane
+        assert not pane.display
+
+        async def show(index: int, wait_s: float) -> str | None:
+            asked.wait(wait_s)
+            file = tmp_path / f"{index}.png"
+            asked.tell(Asking(asked.t, index, file.name, str(file), QUESTION, 4))
+            lab.tick()
+            await pilot.pause()
+            (image,) = pane.query(widgets.HalfcellImage)
+            return str(image.image) if pane.display else None
+
+        assert await show(0, 0) == str(tmp_path / "0.png")
+        assert pane.region.height > 0
+        assert await show(1, 1) == str(tmp_path / "0.png")
+        assert await show(2, 5) == str(tmp_path / "2.png")
+        assert await show(7, 5) is None  # no such file here
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24)])
