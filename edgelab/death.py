@@ -39,6 +39,12 @@ class Death:
     outcome: Outcome
     reason: str = ""
 
+    def in_stage(self, stage: str) -> Death:
+        """The same, with the stage that memory ran out in; other deaths keep their words."""
+        if not stage or self.outcome not in (Outcome.OUT_OF_MEMORY, Outcome.OUT_OF_MEMORY_LIKELY):
+            return self
+        return Death(self.outcome, f"{self.reason}, in the stage {stage}")
+
 
 def explain(status: int, log: Path, before: OutOfMemoryCounts, after: OutOfMemoryCounts) -> Death:
     """Tell the deaths apart. `status`: exit code, or minus the signal, as subprocess gives it."""

@@ -54,6 +54,11 @@ class RunFolder:
         return self.path / "log.txt"
 
     @property
+    def stage(self) -> Path:
+        """What the runner is doing this moment (`edgelab.stage`)."""
+        return self.path / "stage"
+
+    @property
     def record(self) -> Path:
         """The RunRecord, once the run is over."""
         return self.path / "record.json"

@@ -39,6 +39,7 @@ from edgelab.resume import next_attempt
 from edgelab.run_folder import RunFolder
 from edgelab.runner_process import RunnerProcess, end_orphan, is_supervisor
 from edgelab.spec import RunSpec
+from edgelab.stage import read_stage
 from edgelab.steps import Step, steps_of
 from edgelab.store import Store
 from edgelab.telemetry import ProcessTree
@@ -150,6 +151,7 @@ class RunSupervisor:
         if step.measures:
             self._measured_until = time.monotonic()
         death = ordered or explain(status, self._folder.log, before, OutOfMemoryCounts.read())
+        death = death.in_stage(read_stage(self._folder.stage, step.name))
         self._write(
             StepEnded(
                 t=time.monotonic(),

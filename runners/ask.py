@@ -31,7 +31,7 @@ from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
 from runners.asking.prepared import COUNT, Question, Questions, read_questions
 from runners.asking.reading import Reader
-from runners.asking.reply import Asked, Engine, OnText
+from runners.asking.reply import Asked, Engine, OnStage, OnText
 from runners.asking.telling import Telling
 from runners.extras import needs
 from runners.images import ImageProblem, read_image
@@ -99,7 +99,7 @@ class Pass:
         kind = engine_kind(self._asked)
         folder = Path(self._asked.folder)
         self._tell_forecast(folder)
-        engine = kind(folder, self.precision, self.settings)
+        engine = kind(folder, self.precision, self.settings, self.step.stage)
         return engine, now() - started
 
     def _tell_forecast(self, folder: Path) -> None:
@@ -243,7 +243,7 @@ class Pictures:
             return None, str(problem)
 
 
-def engine_kind(questions: Questions) -> Callable[[Path, Precision, AskSettings], Engine]:
+def engine_kind(questions: Questions) -> Callable[[Path, Precision, AskSettings, OnStage], Engine]:
     """What loads the model of that folder, its libraries imported."""
     if questions.engine == "onnx":
         with needs("vlm-onnx", "asking a SmolVLM"):

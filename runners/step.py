@@ -39,6 +39,7 @@ from edgelab.records import Warning as WarningRecord
 from edgelab.run_folder import RunFolder
 from edgelab.settings.base import TaskSettings
 from edgelab.settings.common import Precision
+from edgelab.stage import StageMark
 from edgelab.steps import DISK_FULL_EXIT, OUT_OF_MEMORY_EXIT
 from runners.memory import is_out_of_memory
 
@@ -74,6 +75,7 @@ class RunningStep:
         self._silent = silent
         self._events = None if silent else JournalWriter(folder.events, self._shift_s)
         self._items: JournalWriter | None = None
+        self.stage = StageMark(folder.stage, name)
         self._progress_due = 0.0
         self._progress_total: int | None = None
         self._sync_due = 0.0

@@ -138,6 +138,11 @@ ACTIONS: tuple[Action, ...] = (
         ("g", "resume", "go on", "Go on with this run, which ended before its time"),
     ),
     *_at(
+        Place.RUN,
+        ("w", "retry", "smaller", "Out of memory: run it again with fewer pixels, less precision"),
+        footer=False,
+    ),
+    *_at(
         Place.STUDIES,
         ("e", "export", "export", "Write the list of studies as it is shown, as CSV"),
         *_table_keys("studies"),

@@ -17,8 +17,10 @@ from edgelab import words
 from edgelab.export import write_csv
 from edgelab.lab import Lab
 from edgelab.problem import Problem
+from edgelab.record import RunRecord
 from edgelab.records import Sample
 from edgelab.run_folder import RunFolder
+from edgelab.smaller import retry_smaller
 from edgelab.spec import RunSpec, Settings
 from edgelab.telemetry import Board
 from screens.actions import Place, bindings
@@ -168,6 +170,17 @@ class Console(App[None]):
             self.post_message(self.Failed(str(problem)))
         else:
             self.call_from_thread(self.look)
+
+    @work(thread=True, group="submit")
+    def retry_smaller(self, record: RunRecord) -> None:
+        """Start a run that ran out of memory again with less, in a thread; say what is less."""
+        try:
+            spec, change = retry_smaller(self.lab, self.lab.record(self.lab.folder(record.spec.id)))
+        except (Problem, OSError) as problem:
+            self.post_message(self.Failed(str(problem)))
+        else:
+            self.call_from_thread(self.look)
+            self.call_from_thread(self.say, f"run #{spec.number} is queued, {change}")
 
     @work(thread=True, group="export")
     def export(self, name: str, text: Callable[[], str], what: str, suffix: str = "csv") -> None:

@@ -387,6 +387,10 @@ class RunScreen(TableScreen):
         """Go on with this run."""
         self.resume(self.record)
 
+    def action_retry(self) -> None:
+        """Start it again with less, where memory ran out."""
+        self.console.retry_smaller(self.record)
+
     @property
     def open_table(self) -> Table[Any]:
         """The table of the open tab; where none is open, the images' is opened."""

@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+from edgelab.run_folder import RunFolder
+from edgelab.stage import StageMark
 from edgelab.steps import DISK_FULL_EXIT, OUT_OF_MEMORY_EXIT
 
 
@@ -26,6 +28,8 @@ def main(folder: Path, how: str) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         (folder / "waiting").touch()
         time.sleep(60)
+    if how == "memory":
+        StageMark(RunFolder(folder).stage, how)("prefill")
     sys.exit({"memory": OUT_OF_MEMORY_EXIT, "disk": DISK_FULL_EXIT}.get(how, 0))
 
 

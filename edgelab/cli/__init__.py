@@ -83,18 +83,19 @@ def parser() -> argparse.ArgumentParser:
         ("replay", "watch", "play a run back"),
         ("stop", "stop", "ask a run to stop"),
         ("resume", "resume", "go on with a run that ended before its time"),
+        ("retry", "retry", "start a run that ran out of memory again, smaller"),
     ):
         command = _command(commands, name, module, text)
         command.add_argument("run", help="a run's id, the beginning of one, or: last")
         command.set_defaults(command=name)
-        if name in ("show", "resume"):
+        if name in ("show", "resume", "retry"):
             _add_json(command)
         if name == "show":
             command.add_argument(
                 "--by", choices=["class", "count"], help="its errors by class, or by true count"
             )
             command.add_argument("--csv", metavar="FILE", help="with --by: write it; - for stdout")
-        if name == "resume":
+        if name in ("resume", "retry"):
             _add_detach(command)
         if name == "replay":
             command.add_argument(

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgelab.records import AskStages
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
-from runners.asking.reply import Asked, OnText, StageOutOfMemory
+from runners.asking.reply import Asked, OnStage, OnText, StageOutOfMemory, nobody
 from runners.images import Pixels
 from runners.memory import is_out_of_memory
 from runners.session import RUNTIME
@@ -23,7 +23,11 @@ class OnnxEngine:
 
     runtime = RUNTIME
 
-    def __init__(self, folder: Path, precision: Precision, settings: AskSettings) -> None:
+    def __init__(
+        self, folder: Path, precision: Precision, settings: AskSettings, on_stage: OnStage = nobody
+    ) -> None:
+        on_stage("load")
+        self._on_stage = on_stage
         self._model = SmolVlm(folder, precision.value, settings.threads)
         self._most_tokens = settings.max_new_tokens
         self._tiling = settings.tiling
@@ -45,11 +49,13 @@ class OnnxEngine:
         shared = share and self._seen is not None and key == self._key
         if not shared:
             self._seen = None  # before the next one is made: never two at once
+            self._on_stage("vision encode")
             with _in_stage("vision encode"):
                 self._seen = self._model.look(picture, self._longest_edge, self._tiling)
             self._key = key
         seen = self._seen
         assert seen is not None
+        self._on_stage("prefill or decode")
         with _in_stage("prefill or decode"):
             answer = self._model.answer(seen, question, self._most_tokens, _whole(on_text))
         preprocess, vision = (0.0, 0.0) if shared else (seen.preprocess_ms, seen.vision_ms)

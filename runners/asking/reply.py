@@ -10,8 +10,15 @@ from edgelab.executed import ExecutedPrecision
 from edgelab.records import AskStages
 from runners.images import Pixels
 
+OnStage = Callable[[str], None]
+"""Told which stage begins: load, quantise, preprocess, vision encode, prefill, decode."""
+
 OnText = Callable[[str], None]
 """Told the answer so far, with every token."""
+
+
+def nobody(_: str) -> None:
+    """Hears of stages where nobody wants to."""
 
 
 @dataclass(frozen=True)

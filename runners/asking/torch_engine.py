@@ -11,7 +11,7 @@ from PIL import Image
 from edgelab.executed import ExecutedPrecision
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
-from runners.asking.reply import Asked, OnText
+from runners.asking.reply import Asked, OnStage, OnText, nobody
 from runners.images import Pixels
 from runners.vlm.asking import Asker
 from runners.vlm.families import Seeing
@@ -24,11 +24,15 @@ _BITSANDBYTES = (Precision.INT8, Precision.NF4)
 class TorchEngine:
     """A model of transformers; see `runners.asking.reply.Engine`."""
 
-    def __init__(self, folder: Path, precision: Precision, settings: AskSettings) -> None:
+    def __init__(
+        self, folder: Path, precision: Precision, settings: AskSettings, on_stage: OnStage = nobody
+    ) -> None:
         torch.set_num_threads(settings.threads)
         transformers.utils.logging.disable_progress_bar()  # the log is a file
-        self._vlm = load_vlm(folder, precision, Seeing(settings.max_pixels, settings.tiling))
-        self._asker = Asker(self._vlm, settings.max_new_tokens, settings.language)
+        self._vlm = load_vlm(
+            folder, precision, Seeing(settings.max_pixels, settings.tiling), on_stage
+        )
+        self._asker = Asker(self._vlm, settings.max_new_tokens, settings.language, on_stage)
         self.runtime = _runtime(precision, str(self._vlm.model.device))
 
     def executed(self) -> ExecutedPrecision:

@@ -17,7 +17,7 @@ from transformers.generation.streamers import BaseStreamer
 
 from edgelab.records import AskStages
 from edgelab.settings.common import Language
-from runners.asking.reply import Asked, OnText, StageOutOfMemory
+from runners.asking.reply import Asked, OnStage, OnText, StageOutOfMemory, nobody
 from runners.memory import is_out_of_memory
 from runners.vlm.families import Vlm
 
@@ -28,7 +28,8 @@ class VisionMeter:
     An encoding is kept for one image at a time, under the key that `look_at` gave.
     """
 
-    def __init__(self, seer: Any) -> None:
+    def __init__(self, seer: Any, on_stage: OnStage = nobody) -> None:
+        self._on_stage = on_stage
         self._encode = seer.get_image_features
         self._key: object = None
         self._kept: Any = None
@@ -51,9 +52,11 @@ class VisionMeter:
         if self._kept is not None:
             self.shared = True
             return self._kept
+        self._on_stage("vision encode")
         started = perf_counter_ns()
         found = self._encode(*arguments, **options)
         self.ms += (perf_counter_ns() - started) / 1e6
+        self._on_stage("prefill")
         if self._share:
             self._kept = found
         return found
@@ -66,11 +69,18 @@ class Asker:
     in the stages, where `vision_shared` labels it.
     """
 
-    def __init__(self, vlm: Vlm, max_tokens: int, language: Language = "en") -> None:
+    def __init__(
+        self,
+        vlm: Vlm,
+        max_tokens: int,
+        language: Language = "en",
+        on_stage: OnStage = nobody,
+    ) -> None:
         self.vlm = vlm
         self._max_tokens = max_tokens
         self._language = language
-        self._meter = VisionMeter(vlm.seer)
+        self._on_stage = on_stage
+        self._meter = VisionMeter(vlm.seer, self._enter)
         self._stage = ""
 
     def ask(
@@ -93,12 +103,12 @@ class Asker:
     def _ask(
         self, key: object, image: Image.Image, question: str, share: bool, on_text: OnText | None
     ) -> Asked:
-        self._stage = "preprocess"
+        self._enter("preprocess")
         self._meter.look_at(key, share=share)
         started = perf_counter_ns()
         inputs = self.vlm.inputs(image, question, self._language)
         ready = perf_counter_ns()
-        self._stage = "vision encode or prefill"
+        self._enter("prefill")  # the vision encoder, which comes first, tells of itself
         clock = _TokenClock(self._heard(on_text))
         with torch.inference_mode():
             generated = self.vlm.model.generate(
@@ -116,6 +126,10 @@ class Asker:
             cut=len(ids) >= self._max_tokens and not self._ended(ids),
         )
 
+    def _enter(self, stage: str) -> None:
+        self._stage = stage
+        self._on_stage(stage)
+
     def _stages(self, started: int, ready: int, clock: _TokenClock) -> AskStages:
         """Milliseconds a stage; what is neither vision nor decoding is prefill."""
         vision = self._meter.ms
@@ -130,7 +144,8 @@ class Asker:
 
     def _heard(self, on_text: OnText | None) -> Callable[[Sequence[int]], None]:
         def hear(ids: Sequence[int]) -> None:
-            self._stage = "decode"
+            if self._stage != "decode":
+                self._enter("decode")
             if on_text is not None:
                 on_text(self.vlm.text(ids))
 

@@ -20,6 +20,7 @@ from transformers import AutoModelForImageTextToText, BitsAndBytesConfig, utils
 
 from edgelab.problem import Problem
 from edgelab.settings.common import Precision
+from runners.asking.reply import OnStage, nobody
 from runners.memory import give_memory_back, is_out_of_memory, return_large_blocks
 from runners.vlm.families import Seeing, Vlm, model_type_of, open_hub, open_mobilevlm
 from runners.vlm.mobilevlm import MODEL_TYPES, load_mobilevlm
@@ -28,13 +29,19 @@ from runners.vlm.weights import weight_files
 _DTYPES = {Precision.FP16: torch.float16, Precision.BF16: torch.bfloat16}
 
 
-def load_vlm(folder: Path, precision: Precision, seeing: Seeing | None = None) -> Vlm:
+def load_vlm(
+    folder: Path,
+    precision: Precision,
+    seeing: Seeing | None = None,
+    on_stage: OnStage = nobody,
+) -> Vlm:
     """The model of `folder` with its processor; raises Problem where it cannot be loaded.
 
     Safetensors are preferred, `.bin` files are read without running code, and no code of a
     repository is ever run.
     """
     seeing = seeing or Seeing()
+    on_stage("load")
     return_large_blocks()
     _quiet()
     try:
@@ -48,6 +55,7 @@ def load_vlm(folder: Path, precision: Precision, seeing: Seeing | None = None) -
             raise
         raise Problem(f"{folder}: cannot be loaded ({_one_line(error)})") from None
     if precision is Precision.INT8_DYNAMIC:
+        on_stage("quantise")
         _quantise_dynamically(vlm.model)
     give_memory_back()
     return vlm

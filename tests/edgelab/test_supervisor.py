@@ -78,7 +78,7 @@ def when_waiting(folder: RunFolder, act: Callable[[], object]) -> threading.Thre
         ("fail", Outcome.FAILED, "ValueError: the weights are of the wrong shape"),
         ("segfault", Outcome.KILLED, "SIGSEGV"),
         ("kill", Outcome.KILLED, "SIGKILL"),
-        ("memory", Outcome.OUT_OF_MEMORY, "memory"),
+        ("memory", Outcome.OUT_OF_MEMORY, "it asked for, in the stage prefill"),
         ("disk", Outcome.FAILED, "disk is full"),
     ],
 )

@@ -282,8 +282,14 @@ def test_out_of_memory_says_in_which_stage(checkpoint: Callable[[str], Path]) ->
         torch.empty(1 << 60)
 
     vlm.seer.get_image_features = fail
-    with pytest.raises(StageOutOfMemory, match="in the stage vision encode or prefill"):
-        Asker(vlm, 4).ask(0, IMAGE, QUESTION)
+    stages: list[str] = []
+    with pytest.raises(StageOutOfMemory, match="in the stage vision encode"):
+        Asker(vlm, 4, on_stage=stages.append).ask(0, IMAGE, QUESTION)
+    assert stages == ["preprocess", "prefill", "vision encode"]
+    del vlm.seer.get_image_features
+    stages.clear()
+    Asker(vlm, 4, on_stage=stages.append).ask(0, IMAGE, QUESTION)
+    assert stages == ["preprocess", "prefill", "vision encode", "prefill", "decode"]
 
 
 def test_greedy_overrides_a_checkpoint_that_samples(checkpoint: Callable[[str], Path]) -> None:
