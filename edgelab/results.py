@@ -334,6 +334,7 @@ COLUMNS: tuple[Column[ResultRow], ...] = (
     Column("frequency_min_mhz", _condition("frequency_min_mhz")),
     Column("cpu_mean_percent", _condition("cpu_mean")),
     Column("observer_cpu_percent", _condition("observer_cpu")),
+    Column("forecast_memory_mb", lambda r: _mb(r.summary.forecast_bytes)),
     Column("observer_memory_mb", lambda r: _mb(r.summary.conditions.observer_memory)),
     Column("energy_source", _energy("source")),
     Column("energy_method", _energy("method")),

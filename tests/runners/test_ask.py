@@ -10,7 +10,15 @@ import pytest
 from edgelab.answers import Number, parse_count
 from edgelab.home import Home
 from edgelab.problem import Problem
-from edgelab.records import Answering, Asking, DatasetFacts, ModelFacts, PassEnded, PassStarted
+from edgelab.records import (
+    Answering,
+    Asking,
+    DatasetFacts,
+    Forecasted,
+    ModelFacts,
+    PassEnded,
+    PassStarted,
+)
 from edgelab.records import Warning as WarningRecord
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
@@ -205,7 +213,8 @@ def test_all_at_once_is_no_way_to_ask() -> None:
 
 @pytest.mark.parametrize("family", ["smolvlm", "qwen2_vl", "qwen2_5_vl", "paligemma", "mobilevlm"])
 def test_every_family_is_asked(home: Home, coco: Path, tmp_path: Path, family: str) -> None:
-    folder = getattr(tiny, f"build_{family}")(tmp_path / family)
+    build = build_smolvlm if family == "smolvlm" else getattr(tiny, f"build_{family}")
+    folder = build(tmp_path / family)
     precisions = TORCH_PRECISIONS if family == "smolvlm" else (Precision.FP32,)
     run = AskedRun.new(home, model=str(folder), dataset=str(coco), limit=1, precisions=precisions)
     run.run()
@@ -215,6 +224,9 @@ def test_every_family_is_asked(home: Home, coco: Path, tmp_path: Path, family: s
     assert [item.stages.vision_shared for item in items if item.stages] == (
         [False, True, True] * len(precisions)
     )
+    expected = {each.precision: each.peak_bytes for each in run.events(Forecasted)}
+    for ended in run.events(PassEnded):
+        assert abs(expected[ended.precision] / ended.peak_memory_bytes - 1) < 0.15
     for facts in run.events(ModelFacts):
         assert facts.precision.value in facts.executed.words
         assert "torch" in facts.runtime
