@@ -122,12 +122,13 @@ class LabScreen(TableScreen):
 
     def _begin(self) -> None:
         self._settle()
+        first = self.settings
         self._models = self.catalogue.models()
         self._hub_models = self.catalogue.hub_models()
         self.datasets.show(self.catalogue.datasets())
+        self.datasets.select(first.dataset)
         self._show_models()
-        self.models.select(self.settings.model)
-        self.datasets.select(self.settings.dataset)
+        self.models.select(first.model)
 
     # What the lab does -----------------------------------------------------------------------
 
@@ -228,10 +229,13 @@ class LabScreen(TableScreen):
         return chosen
 
     def _turn_to(self, task: str) -> None:
-        """Each task has settings of its own; those of a model's task are shown."""
+        """Each task has settings and a dataset of its own; those of a model's task are shown."""
         if task != self.settings.task and task in self._settings_of:
-            self._settings_of[self.settings.task] = self.settings
+            dataset = self.datasets.row
+            left = changed(self.settings, dataset=dataset.name) if dataset else self.settings
+            self._settings_of[left.task] = left
             self.settings = self._settings_of.pop(task)
+            self.datasets.select(self.settings.dataset)
             self.query_one(SettingsTable).set_to(self.settings)
 
     def _show_results(self) -> None:

@@ -38,6 +38,14 @@ file = "model.onnx"
 """
 
 
+CHARTS = """
+schema_version = 1
+kind = "generated"
+title = "Charts"
+generator = "charts"
+"""
+
+
 async def open_run(console: Console, pilot: Any, home: Home) -> RunScreen:
     (record,) = Lab(home).store.all()
     screen = RunScreen(console.face, record)
@@ -49,17 +57,24 @@ async def open_run(console: Console, pilot: Any, home: Home) -> RunScreen:
 async def test_r_on_a_classifier_classifies(
     open_console: Opener, home: Home, started: list[Home], profiles: Path
 ) -> None:
-    write_profiles(profiles, {"vit-charts": CLASSIFIER}, {})
+    write_profiles(profiles, {"vit-charts": CLASSIFIER}, {"charts": CHARTS})
     console = open_console()
     async with console.run_test(size=SIZES[0]) as pilot:
         await settle(pilot)
         models: Table[Any] = console.screen.query_one("#models", Table)
         models.select("vit-charts")
+        await settle(pilot)
         await press(pilot, "r")
         (folder,) = queued(home)
         settings = folder.read_spec().settings
         assert isinstance(settings, ClassifySettings)
-        assert (settings.model, settings.threads, len(settings.precisions)) == ("vit-charts", 4, 3)
+        assert (settings.model, settings.dataset) == ("vit-charts", "charts")
+        assert (settings.threads, len(settings.precisions)) == (4, 3)
+        models.select("yolov8n-shapes")
+        await settle(pilot)
+        datasets: Table[Any] = console.screen.query_one("#datasets", Table)
+        assert datasets.row is not None
+        assert datasets.row.name == "shapes", "what was chosen for detectors is still chosen"
 
 
 @pytest.mark.parametrize("size", SIZES)
