@@ -139,7 +139,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     *_at(
         Place.RUN,
-        ("w", "retry", "smaller", "Out of memory: run it again with fewer pixels, less precision"),
+        ("G", "retry", "smaller", "Out of memory: run it again with fewer pixels, less precision"),
         footer=False,
     ),
     *_at(
