@@ -21,9 +21,11 @@ from edgelab.learned import (
     class_rows,
     ended_words,
     epoch_rows,
+    interval_words,
     score_rows,
 )
 from edgelab.record import PassSummary, RunRecord, TrainingSummary
+from edgelab.records import Interval
 from edgelab.roofline import share_words
 from edgelab.run_folder import RunFolder
 from screens.widgets.table import Column
@@ -154,6 +156,25 @@ def _pass(summary: PassSummary) -> Iterator[tuple[str, str]]:
     if summary.floor_ms is not None:
         floor = words.milliseconds(summary.floor_ms)
         yield "floor", f"{floor} ms; reached {share_words(summary.floor_share)} of the board"
+    yield from _scores(summary)
+
+
+def _scores(summary: PassSummary) -> Iterator[tuple[str, str]]:
+    """What was computed when the pass was over, with its 95 % intervals."""
+    scores = summary.scores
+    if scores is None:
+        return
+    for name, value in (("mAP50", scores.map50), ("mAP50-95", scores.map50_95)):
+        if value is not None:
+            yield name, interval_words(value)
+    for row in summary.rows:
+        at = scores.bounds_at(row.threshold)
+        if at is not None and at.means.mae is not None and row.mae_mean is not None:
+            name = "MAE" if row.threshold is None else f"MAE at {row.threshold:g}"
+            yield (
+                name,
+                interval_words(Interval(row.mae_mean, *msgspec.structs.astuple(at.means.mae))),
+            )
 
 
 def _conversions(record: RunRecord) -> Iterator[tuple[str, str]]:

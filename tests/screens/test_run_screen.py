@@ -3,8 +3,16 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 
+from edgelab.journal import JournalWriter
 from edgelab.reader import LiveRun, Replay
-from edgelab.records import Outcome
+from edgelab.records import (
+    Bounds,
+    CountBounds,
+    Interval,
+    Outcome,
+    PassScores,
+    ThresholdBounds,
+)
 from edgelab.settings.common import DETECTOR_PRECISIONS, Precision
 from screens.app import Console
 from screens.items import ItemRow
@@ -261,3 +269,24 @@ async def test_errors_by_class_and_by_true_count(open_console: Opener, record: R
         assert sum(line.figures.images for line in together) == of_each > 0
         await press(pilot, "e")
         assert "true_count_first" in console.written.read_text()
+
+
+async def test_the_facts_tell_average_precision_with_its_interval(
+    open_console: Opener, record: Recorder
+) -> None:
+    run = record(1).queue().begin()
+    with JournalWriter(run.folder.events) as events:
+        events.append(
+            PassScores(
+                run.t,
+                Precision.FP32,
+                (ThresholdBounds(0.5, CountBounds(mae=Bounds(0.1, 0.2))),),
+                map50=Interval(0.5, 0.4, 0.6),
+            )
+        )
+    run.end(Outcome.FINISHED)
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        screen = await opened(console, pilot)
+        facts = {fact.name: fact.value for fact in screen.query_one("#facts", Table).rows}
+        assert facts["fp32 mAP50"] == "0.500 (0.400-0.600)"
