@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from edgelab import telemetry
+from edgelab.calibration import Calibration
 from edgelab.catalogue import Catalogue
 from edgelab.forecast import Fit, Forecast, fit_of, forecast
 from edgelab.home import Home
@@ -20,8 +21,10 @@ from edgelab.settings.ask import AskSettings
 from edgelab.settings.base import TaskSettings
 from edgelab.settings.common import Precision
 from edgelab.settings.finetune import FinetuneSettings
-from edgelab.vlm_image import View
-from edgelab.vlm_memory import Engine, Memory, engine_of, onnx_memory, torch_memory
+from edgelab.vlm_image import View, sight_of
+from edgelab.vlm_memory import QUESTION_TOKENS, Engine, Memory, engine_of, onnx_memory, torch_memory
+from edgelab.vlm_time import least_seconds
+from edgelab.vlm_weights import read_weights
 from edgelab.weights import model_file
 from edgelab.words import megabytes, plain
 
@@ -103,6 +106,24 @@ def expected_memory(
     of = onnx_memory if engine_of(folder) == "onnx" else torch_memory
     view = View(settings.max_pixels, settings.tiling)
     return of(folder, precision, view, settings.max_new_tokens, libraries)
+
+
+def least_question_s(
+    settings: AskSettings, precision: Precision, home: Home, calibration: Calibration
+) -> float | None:
+    """The least time of a question with torch on the calibrated board, s; None: not known."""
+    folder = model_folder(settings.model, settings.revision, home)
+    if folder is None or engine_of(folder) == "onnx" or precision is Precision.Q4:
+        return None
+    try:
+        weights = read_weights(folder)
+        sight = sight_of(folder, View(settings.max_pixels, settings.tiling))
+    except Problem:
+        return None
+    tokens = sight.tokens + sight.marks + QUESTION_TOKENS
+    return least_seconds(
+        weights, sight, precision, tokens, settings.max_new_tokens, calibration, settings.threads
+    )
 
 
 def model_folder(model: str, revision: str | None, home: Home) -> Path | None:

@@ -33,7 +33,9 @@ FIRST_USE_BYTES = 28_000_000
 # in FP32 on a CPU and keeps both; packing 4-bit weights for its kernels makes them larger.
 ONNX_RESIDENT = {"fp32": 1.0, "fp16": 2.6, "int8": 1.2, "q4": 1.6}
 
-_QUESTION_TOKENS = 48
+QUESTION_TOKENS = 48
+"""Of a prompt beside its image: the question and the chat around it."""
+
 _ROUNDED = (Precision.INT8, Precision.NF4)
 _ONNX_ONLY = ("q4",)
 _HALF = (Precision.FP16, Precision.BF16)
@@ -126,7 +128,7 @@ def onnx_memory(
     size = sum(file.stat().st_size for file in files)
     sight = sight_of(folder, view)
     text, vision = _widths(folder)
-    tokens = sight.tokens + sight.marks + _QUESTION_TOKENS
+    tokens = sight.tokens + sight.marks + QUESTION_TOKENS
     seen = (
         sight.patches * (2 * vision.inner + 4 * vision.outer) * 4 + sight.tiles * sight.input_bytes
     )
@@ -200,7 +202,7 @@ def _working(weights: Weights, sight: Sight, precision: Precision, at_once: int)
         + sight.patches * (2 * inner + 4 * outer) * width
         + sight.mask_bytes
     )
-    tokens = sight.tokens + sight.marks + _QUESTION_TOKENS
+    tokens = sight.tokens + sight.marks + QUESTION_TOKENS
     read = tokens * (3 * widest(text) + 4 * _narrowest(text)) * width
     whole = max((each.elements for each in weights.weights if each.linear), default=0)
     return max(seen, read) + (4 * whole if precision in _ROUNDED else 0)  # one layer in FP32
@@ -213,7 +215,7 @@ def _cache(weights: Weights, sight: Sight, new: int, width: int) -> int:
         for each in weights.weights
         if not each.vision and each.name.endswith(("k_proj.weight", "v_proj.weight"))
     )
-    return rows * (sight.tokens + sight.marks + _QUESTION_TOKENS + new) * width
+    return rows * (sight.tokens + sight.marks + QUESTION_TOKENS + new) * width
 
 
 def _narrowest(weights: list[Weight]) -> int:

@@ -6,11 +6,14 @@ import argparse
 from collections.abc import Mapping
 
 from edgelab import fitting
+from edgelab.calibration import read_calibration
 from edgelab.catalogue import Catalogue, Entry, HubModel, ModelProfile
 from edgelab.cli.output import print_json, print_table
+from edgelab.environment import capture
 from edgelab.forecast import Fit, Forecast, forecast
 from edgelab.home import Home
 from edgelab.lab import Lab
+from edgelab.machine import usable_cores
 from edgelab.record import RunRecord
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
@@ -76,13 +79,21 @@ def _checkpoint(entry: Entry[HubModel], home: Home, board: fitting.Board) -> dic
         "weights": f"{fitting.NOT_THERE}: {profile.repository}" if folder is None else None,
     }
     if folder is not None:
-        settings = AskSettings(model=entry.name, dataset="-", precisions=tuple(Precision))
+        settings = AskSettings(
+            model=entry.name, dataset="-", precisions=tuple(Precision), threads=usable_cores()
+        )
         expected = fitting.fits(settings, home, board)
         document["fits"] = {
             precision: {"fit": each.fit, "peak_bytes": each.peak_bytes, "source": each.source}
             for precision, each in expected.items()
         }
         document["fit"] = fit_words(expected)
+        calibration = read_calibration(home, capture())
+        if calibration is not None:
+            document["least_question_s"] = {
+                precision: fitting.least_question_s(settings, precision, home, calibration)
+                for precision in expected
+            }
     return document
 
 

@@ -7,8 +7,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from edgelab.calibration import Resource
 from edgelab.cli import run as command_line
-from edgelab.fitting import Board, ask_fit, fits, model_folder, refuse_what_does_not_fit
+from edgelab.fitting import (
+    Board,
+    ask_fit,
+    fits,
+    least_question_s,
+    model_folder,
+    refuse_what_does_not_fit,
+)
 from edgelab.forecast import Fit
 from edgelab.home import Home
 from edgelab.hub_folder import WHOLE
@@ -20,7 +28,9 @@ from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
 from edgelab.settings.finetune import BasePrecision, FinetuneSettings
 from edgelab.spec import SPEC_VERSION, RunSpec
-from tests.edgelab.test_vlm_memory import checkpoint
+from edgelab.vlm_memory import QUESTION_TOKENS
+from tests.edgelab.test_roofline import calibration, rate
+from tests.edgelab.test_vlm_memory import NARROW, VOCABULARY, WIDE, checkpoint
 
 GB = 1_000_000_000
 COMMIT = "a" * 40
@@ -138,3 +148,18 @@ def test_the_command_line_refuses_and_lists(
     listed = {each["name"]: each for each in msgspec.json.decode(capsys.readouterr().out)}
     assert listed["tiny"]["fit"].startswith("no fp32, fp16, int8")
     assert listed["paligemma-3b-pt-448"]["weights"].startswith("not on this board yet")
+
+
+def test_the_least_time_is_arithmetic_and_bandwidth(settings: AskSettings, home: Home) -> None:
+    board = calibration(rate(Resource.FP32, 2, 1e6), rate(Resource.MEMORY, 2, 1e6))
+    found = least_question_s(settings, Precision.FP32, home, board)
+    vision = WIDE * NARROW * 64  # one matrix, 64 patches
+    language = (WIDE + 2 * 16) * NARROW
+    prompt = 16 + 5 + QUESTION_TOKENS
+    bytes_read = 4 * (language + VOCABULARY * NARROW)
+    assert found == pytest.approx((2 * (vision + language * prompt) + 15 * bytes_read) / 1e6)
+    rounded = least_question_s(settings, Precision.NF4, home, board)
+    assert rounded is not None
+    assert rounded < found
+    assert least_question_s(settings, Precision.FP32, home, calibration()) is None
+    assert least_question_s(settings, Precision.Q4, home, board) is None
