@@ -10,11 +10,14 @@ import pytest
 
 from edgelab.home import Home
 from edgelab.problem import Problem
+from edgelab.records import Phase
+from tests.runners.asked_run import AskedRun, write_coloured_cells
 from tests.runners.hub_server import COMMIT, REPOSITORY, Hub, serve
 
 constants = pytest.importorskip("huggingface_hub.constants")
 
 from runners import hub as hub_module  # noqa: E402
+from runners.asking.prepared import read_questions  # noqa: E402
 from runners.hub import HubFile, find_model, needed  # noqa: E402
 
 WEIGHTS = bytes(range(256)) * 4096  # 1 MiB
@@ -158,3 +161,17 @@ def test_what_the_hubs_own_program_left_is_used(hub: Hub, home: Home, tmp_path: 
 )  # fmt: skip
 def test_weights_are_taken_in_one_layout(there: list[str], taken: list[str]) -> None:
     assert [f.name for f in needed(HubFile(name, 1, None, None) for name in there)] == taken
+
+
+def test_a_run_downloads_its_model_as_a_phase_with_progress(
+    hub: Hub, home: Home, tmp_path: Path
+) -> None:
+    pytest.importorskip("transformers")
+    run = AskedRun.new(home, model=REPOSITORY, dataset=str(write_coloured_cells(tmp_path)))
+    run.prepare()
+    phases = run.events(Phase)
+    assert [phase.name for phase in phases[:2]] == ["find the model", "download the model"]
+    assert (phases[1].total, phases[1].unit) == (2, "MB")
+    folder = Path(read_questions(run.folder).folder)
+    assert folder.is_relative_to(home.hub)
+    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
