@@ -29,7 +29,7 @@ from edgelab.home import Home
 from edgelab.lab import Lab
 from screens.app import run_console
 import sys
-run_console(Lab(Home.default()), "--ascii" in sys.argv, "--low-bandwidth" in sys.argv)
+run_console(Lab(Home.default()), "--ascii" in sys.argv, "--low-bandwidth" in sys.argv, False)
 """
 PATIENCE_S = 20.0
 _NOT_INHERITED = ("COLORTERM", "NO_COLOR", "COLUMNS", "LINES")
