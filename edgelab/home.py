@@ -6,8 +6,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from edgelab.problem import Problem
 
 
@@ -21,6 +19,9 @@ class Home:
     def default() -> Home:
         """`$EDGELAB_HOME`, else the user's XDG data folder."""
         named = os.environ.get("EDGELAB_HOME")
+        # Imported here: programs that only carry paths have no need of it.
+        import platformdirs
+
         root = Path(named).expanduser() if named else platformdirs.user_data_path("edgelab")
         try:
             str(root).encode()

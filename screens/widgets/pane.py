@@ -13,7 +13,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from screens.face import Face
-from screens.ink import TONES, Ink, Line
+from screens.ink import TONES, Ink, Line, fit
+
+_FRAME = 6
+"""Cells of the lower edge that its words cannot have: corners, lines, blanks."""
 
 
 class Drawn(Widget):
@@ -38,7 +41,12 @@ class Drawn(Widget):
         """What stands in the lower edge of the frame."""
         if text != self._edges[1]:
             self._edges = (self._edges[0], text)
-            self.border_subtitle = Content(self.face.glyphs.text(text))
+            shown = self.face.glyphs.text(text)
+            # Cut here: Textual's own ellipsis is none of --ascii.
+            room = self.outer_size.width - _FRAME
+            if 0 < room < cell_len(shown):
+                shown = fit(shown, room, self.face.glyphs)
+            self.border_subtitle = Content(shown)
 
     def segment(self, ink: Ink, *styles: str) -> Segment:
         """The ink in its colours; `styles` are component classes laid over its tone."""
