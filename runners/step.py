@@ -45,6 +45,9 @@ from runners.memory import is_out_of_memory
 
 S = TypeVar("S", bound=TaskSettings)
 
+RANK = "RANK"
+"""The variable by which a launcher of several processes numbers each, from 0."""
+
 STOPPED_EXIT = 128 + signal.SIGTERM
 FAILED_EXIT = 1
 
@@ -225,10 +228,12 @@ def _die_with_the_supervisor() -> None:
     """Have the kernel send SIGTERM when the parent dies: nobody would watch this run then.
 
     The kernel means the parent's thread that started us; a supervisor starts runners from its main
-    thread.
+    thread. Where a launcher stands between both, it starts its processes in sessions of their own,
+    which the supervisor does not reach: they end at once, or a resumed run would find them writing.
     """
+    number = signal.SIGKILL if RANK in os.environ else signal.SIGTERM
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number)
     if os.getppid() != _SUPERVISOR:  # it died before the kernel was asked
         say("stopped: the supervisor is gone")
         raise SystemExit(STOPPED_EXIT)

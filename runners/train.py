@@ -16,7 +16,7 @@ import cv2
 from edgelab.home import Home
 from edgelab.steps import TRAIN_STEP
 from runners.extras import needs
-from runners.step import open_step
+from runners.step import RANK, open_step
 
 
 def main() -> None:
@@ -25,8 +25,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    # A launcher of several processes numbers them; the first one writes the journals.
-    silent = os.environ.get("RANK", "0") != "0"
+    silent = os.environ.get(RANK, "0") != "0"  # the first of several processes writes
     with open_step(arguments.folder, TRAIN_STEP, silent) as step:
         with needs("train", "training"):
             from runners.learning.run import train
