@@ -13,7 +13,6 @@ import cv2
 
 from edgelab.catalogue import Catalogue
 from edgelab.home import Home
-from edgelab.records import DatasetFacts
 from edgelab.settings.detect import DetectSettings
 from edgelab.steps import PREPARE
 from runners.classes import ClassMap, map_classes
@@ -21,6 +20,7 @@ from runners.conversion import Converter, Wishes, pool_beside
 from runners.converted import Conversion
 from runners.datasets.dataset import Dataset
 from runners.datasets.source import open_source
+from runners.datasets.telling import tell_dataset
 from runners.detector_file import open_detector
 from runners.drawing import Drawing
 from runners.graph_cost import graph_cost
@@ -34,7 +34,7 @@ from runners.prepared import (
     write_prepared,
 )
 from runners.prepared_boxes import write_boxes
-from runners.step import RunningStep, now, open_step
+from runners.step import RunningStep, open_step
 
 
 def main() -> None:
@@ -103,25 +103,12 @@ def prepared_model(name: str, input_size: tuple[int, int], file: Conversion) -> 
 
 
 def _tell_dataset(step: RunningStep, dataset: Dataset, classes: ClassMap) -> None:
-    for warning in dataset.warnings:
-        step.warning(warning)
     if classes.unknown:
         step.warning(
             "the model does not know these classes of the dataset, they are counted as never "
             f"found: {', '.join(classes.unknown)}"
         )
-    step.event(
-        DatasetFacts(
-            t=now(),
-            name=dataset.name,
-            split=dataset.split,
-            images=len(dataset.samples),
-            classes=classes.counted,
-            has_truth=dataset.has_truth,
-            sha256=dataset.fingerprint(),
-            objects=dataset.objects,
-        )
-    )
+    tell_dataset(step, dataset, classes.counted)
 
 
 def _tell_model(step: RunningStep, model: ModelFile, settings: DetectSettings) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 from edgelab.cli.check import print_findings, print_lines
 from edgelab.cli.output import print_json, print_table
+from edgelab.cli.written import write_to
 from edgelab.compared import table_named
 from edgelab.comparison import Comparison, compare
 from edgelab.comparison_report import (
@@ -17,7 +16,6 @@ from edgelab.comparison_report import (
     comparison_document,
     comparison_markdown,
 )
-from edgelab.export import write_csv
 from edgelab.home import Home
 from edgelab.lab import Lab
 from edgelab.paired_rows import PairedRow, paired_rows
@@ -39,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         (options.markdown, comparison_markdown(comparison)),
     ):
         if path is not None:
-            _write(path, text)
+            write_to(path, text)
     pairs = list(paired_rows(lab, comparison)) if options.paired else []
     if options.json:
         document = comparison_document(comparison)
@@ -72,17 +70,6 @@ def _pairing(text: str) -> Pairing:
     if not (own and equals and published):
         raise Problem(f"--pair {text}: must be A's model, =, B's model")
     return Pairing(own, published, same=False, difference="paired on request")
-
-
-def _write(name: str, text: str) -> None:
-    if name == "-":
-        sys.stdout.write(text)
-        return
-    path = Path(name).expanduser().absolute()
-    if not path.parent.is_dir():
-        raise Problem(f"{path}: there is no folder {path.parent}")
-    write_csv(path, text)
-    print(f"written to {path}", file=sys.stderr)
 
 
 def _print(comparison: Comparison) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from edgelab.cli.csv_file import write_to
+from edgelab.cli.written import write_to
 from edgelab.export import classes_csv, curves_csv, items_csv, results_csv
 from edgelab.home import Home
 from edgelab.lab import Lab

@@ -18,9 +18,9 @@ from edgelab.breakdown import (
     lines_csv,
 )
 from edgelab.calibration import read_calibration
-from edgelab.cli.csv_file import write_to
 from edgelab.cli.follow import print_columns, print_results
 from edgelab.cli.output import print_json, print_table
+from edgelab.cli.written import write_to
 from edgelab.home import Home
 from edgelab.lab import Lab
 from edgelab.problem import Problem

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from edgelab.cli.csv_file import write_to
 from edgelab.cli.output import print_json, print_table
+from edgelab.cli.written import write_to
 from edgelab.home import Home
 from edgelab.lab import Lab
 from edgelab.studies import Studies

@@ -15,7 +15,6 @@ from edgelab.catalogue import Catalogue
 from edgelab.executed import ExecutedPrecision, total
 from edgelab.home import Home
 from edgelab.problem import Problem
-from edgelab.records import DatasetFacts
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
 from edgelab.steps import PREPARE
@@ -23,12 +22,13 @@ from runners.asking.checkpoint import Checkpoint, find_checkpoint, fingerprint
 from runners.asking.prepared import VERSION, AskedModel, Questions, write_questions
 from runners.asking.questions import Asking, ask_counts, ask_descriptions, ask_words
 from runners.datasets.source import open_source
+from runners.datasets.telling import tell_dataset
 from runners.downloading import Downloading
 from runners.drawing import Drawing
 from runners.extras import needs
 from runners.finetuning.prompts import Prompts, read_prompts, require
 from runners.prepared import PreparedImage
-from runners.step import RunningStep, now, open_step
+from runners.step import RunningStep, open_step
 
 _LIBRARIES = {
     "torch": ("vlm", ("torch", "transformers", "PIL")),
@@ -58,7 +58,7 @@ def prepare(step: RunningStep, home: Home) -> None:
         step.warning(problem)
     step.phase("read the dataset")
     asking = _asking(step, settings, prompts, home)
-    _tell(step, asking)
+    tell_dataset(step, asking.dataset, asking.dataset.classes, len(asking.questions))
     write_questions(
         step.folder,
         Questions(
@@ -126,25 +126,6 @@ def _check_libraries(checkpoint: Checkpoint) -> None:
         for name in names:
             if importlib.util.find_spec(name) is None:
                 raise ModuleNotFoundError(name=name)
-
-
-def _tell(step: RunningStep, asking: Asking) -> None:
-    dataset = asking.dataset
-    for warning in dataset.warnings:
-        step.warning(warning)
-    step.event(
-        DatasetFacts(
-            t=now(),
-            name=dataset.name,
-            split=dataset.split,
-            images=len(dataset.samples),
-            classes=dataset.classes,
-            has_truth=dataset.has_truth,
-            sha256=dataset.fingerprint(),
-            objects=dataset.objects,
-            questions=len(asking.questions),
-        )
-    )
 
 
 if __name__ == "__main__":

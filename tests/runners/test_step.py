@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -149,7 +150,13 @@ def test_a_stop_in_mid_pass_leaves_whole_journals(
     assert len(run.events(PassEnded)) == 1
 
 
-def test_a_runner_dies_with_its_supervisor(run: RunnerRun) -> None:
+@pytest.mark.parametrize(
+    ("environment", "said"), [({}, b"SIGTERM\n"), ({"RANK": "1"}, b"")], ids=["asked", "at once"]
+)
+def test_a_runner_dies_with_its_supervisor(
+    run: RunnerRun, environment: dict[str, str], said: bytes
+) -> None:
+    """One that a launcher numbered is not asked: it ends before anybody resumes the run."""
     runner = (
         f"{BEGIN}with open_step(Path({str(run.folder.path)!r}), 'prepare') as step:\n"
         "    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"  # not lost if early
@@ -159,7 +166,11 @@ def test_a_runner_dies_with_its_supervisor(run: RunnerRun) -> None:
     )
     supervisor = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {runner!r}])"
     with subprocess.Popen(
-        [sys.executable, "-c", supervisor], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", supervisor],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -167,7 +178,7 @@ def test_a_runner_dies_with_its_supervisor(run: RunnerRun) -> None:
         process.kill()
         # The pipe ends only when the runner, which holds it too, is gone.
         assert process.stdout.read() == b""
-        assert process.stderr.read() == b"SIGTERM\n"
+        assert process.stderr.read() == said
 
 
 def test_a_supervisor_that_died_while_its_runner_began(run: RunnerRun) -> None:
