@@ -151,6 +151,15 @@ class RunProjection:
         return max(0, self.expected - self.done) / rate
 
     @property
+    def phase_left_s(self) -> float | None:
+        """Seconds left of what counts its units now, at its own pace; None while not known."""
+        phase, now = self.phase, self.now
+        if self.outcome.over or phase is None or not phase.total or not self.phase_done:
+            return None
+        assert now is not None  # the phase's own record had a time
+        return (now - phase.t) * max(0, phase.total - self.phase_done) / self.phase_done
+
+    @property
     def errors(self) -> int:
         """Images that gave no result."""
         return sum(state.tally.errors for state in self.passes.values())

@@ -26,7 +26,6 @@ from runners.datasets.labelled import (
     SPLITS,
     Labelled,
     Picture,
-    Splits,
     content_hash,
     limited,
     make_splits,
@@ -72,7 +71,9 @@ def prepare(step: RunningStep, home: Home) -> None:
     if (contradiction := model.contradiction) is not None:
         step.warning(contradiction)
     step.phase("read the dataset")
-    data = open_labelled(settings.dataset, settings.images, catalogue, home, Drawing(step))
+    data = open_labelled(
+        settings.dataset, settings.images, catalogue, home, Drawing(step), _needed(settings)
+    )
     split, pictures = _evaluated(step, settings, profile, data)
     names, classes = map_classes(model.metadata.class_names, model.classes, data.classes, True)
     digest = content_hash(data.classes, pictures)
@@ -127,7 +128,7 @@ def _pool(
     if settings.split in (WHOLE, VAL):
         paths = [Path(image.path) for image in measured if image.problem is None]
         return Pool.of(paths, settings.calibration_images, _SAME, CHECKED_IMAGES)
-    val = _splits(settings, profile, data).val
+    val = _part(settings, profile, data, VAL)
     chosen = evenly(val, settings.calibration_images + CHECKED_IMAGES)
     step.phase("read the images that calibrate", len(chosen))
     images = as_files(chosen, step.folder.artifacts / VAL, step.progress)
@@ -152,7 +153,7 @@ def _evaluated(
     if split == WHOLE:
         found = [picture for part in data.pictures.values() for picture in part]
     elif split in SPLITS:
-        found = list(_splits(settings, profile, data).of(split))
+        found = list(_part(settings, profile, data, split))
     else:
         raise Problem(f"split = {split!r}: expected {', '.join(SPLITS)} or {WHOLE}")
     learned = profile is not None and profile.dataset == settings.dataset
@@ -161,17 +162,24 @@ def _evaluated(
     return split, limited(found, settings.limit)
 
 
-def _splits(
-    settings: ClassifySettings, profile: ClassifierProfile | None, data: Labelled
-) -> Splits:
-    """Cut as the run says, else as the model's training cut them."""
+def _needed(settings: ClassifySettings) -> tuple[str, ...]:
+    """The splits that are measured, and that calibrate."""
+    return (TEST, VAL) if settings.split in (None, TEST, VAL) else tuple(SPLITS)
+
+
+def _part(
+    settings: ClassifySettings, profile: ClassifierProfile | None, data: Labelled, split: str
+) -> tuple[Picture, ...]:
+    """A split: the data's own, else cut as the run says, else as the model's training cut it."""
+    if not data.pictures.keys() & {None, "train"} and split in data.pictures:
+        return data.pictures[split]
     trained = profile or _UNKNOWN
     return make_splits(
         data,
         settings.val_share or trained.val_share,
         settings.test_share or trained.test_share,
         trained.split_seed if settings.split_seed is None else settings.split_seed,
-    )
+    ).of(split)
 
 
 if __name__ == "__main__":

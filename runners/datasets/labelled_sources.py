@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -32,15 +32,23 @@ _IDX_FILES = {"train": "train", "test": "t10k"}
 
 
 def open_labelled(
-    dataset: str, images: str | None, catalogue: Catalogue, home: Home, on_image: OnImage
+    dataset: str,
+    images: str | None,
+    catalogue: Catalogue,
+    home: Home,
+    on_image: OnImage,
+    splits: Sequence[str] = SPLITS,
 ) -> Labelled:
-    """Find the labelled images that `dataset` names. Raises Problem where there are none."""
+    """Find the labelled images that `dataset` names. Raises Problem where there are none.
+
+    `splits`: of a dataset by name, only these are made; drawing one nobody reads takes minutes.
+    """
     if dataset == DIGITS:
         return read_digits()
     entry = catalogue.dataset(dataset)
     if entry is not None:
         source = open_named(entry, home, on_image)
-        return _of_splits(dataset, {split: source.read(split) for split in SPLITS})
+        return _of_splits(dataset, {split: source.read(split) for split in splits})
     path = Path(dataset).expanduser()
     if path.is_dir():
         return _read_folder(path)
@@ -114,7 +122,7 @@ def _of_splits(name: str, splits: dict[str, Dataset]) -> Labelled:
         split: tuple(_of_sample(name, sample) for sample in data.samples)
         for split, data in splits.items()
     }
-    return Labelled(name, splits["train"].classes, pictures)
+    return Labelled(name, next(iter(splits.values())).classes, pictures)
 
 
 def _of_sample(name: str, sample: Sample) -> Picture:

@@ -71,7 +71,7 @@ class TabLine(Pane):
         self.update()
 
     def draw(self) -> list[Line]:
-        """One line."""
+        """One line; many tabs stand closer together."""
         inks: list[Ink] = []
         for number, (tab, name) in enumerate(self._tabs, self._first):
             if tab == self._open:
@@ -79,6 +79,8 @@ class TabLine(Pane):
             else:
                 inks += [label(f" {number} "), Ink(f"{name} ")]
             inks.append(Ink(" "))
+        if width_of(inks) > self.content_size.width:
+            inks = [ink for ink in inks if ink.text != " "]
         return [line(*inks) if inks else BLANK]
 
 

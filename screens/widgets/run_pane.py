@@ -61,6 +61,8 @@ class RunPane(ProjectionPane):
     def _time_line(self, run: RunProjection, width: int) -> Line:
         inks = [label("took " if run.outcome.over else "for "), Ink(_clock(run.elapsed_s))]
         left = run.time_left_s
+        if left is None:
+            left = run.phase_left_s
         if left is not None:
             inks += [label("   left "), Ink(_clock(left))]
         errors = run.errors

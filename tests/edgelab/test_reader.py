@@ -11,7 +11,7 @@ from edgelab.home import Home
 from edgelab.journal import JournalWriter
 from edgelab.projection import RunProjection
 from edgelab.reader import LiveRun, Replay
-from edgelab.records import Outcome, Record
+from edgelab.records import Outcome, Phase, Progress, Record
 from edgelab.run_folder import RunFolder
 from tests.recorded import life_of, make_item, make_spec, write_run
 
@@ -153,3 +153,13 @@ def test_a_jump_of_the_wall_clock_in_mid_run_changes_no_figure(home: Home) -> No
     first, second = plain.projection.record(), odd.projection.record()
     assert second.ended == 0.0
     assert msgspec.structs.replace(second, spec=first.spec, ended=first.ended) == first
+
+
+def test_what_counts_its_units_tells_how_long_it_will_take() -> None:
+    live = RunProjection(make_spec())
+    live.apply(Phase(100.0, "prepare", "draw the train images", 40, "images"))
+    assert live.phase_left_s is None  # nothing is done yet
+    live.apply(Progress(110.0, "prepare", 10))
+    assert live.phase_left_s == pytest.approx(30.0)
+    live.apply(Phase(120.0, "prepare", "read the model", None, ""))
+    assert live.phase_left_s is None

@@ -21,6 +21,7 @@ from runners.datasets.labelled import FEWEST, SPLITS, Labelled, Picture, Splits,
 from runners.datasets.labelled_sources import open_labelled
 from runners.images import Pixels
 from runners.learning.pictures import read_pictures
+from tests.runners.finetuning.conftest import CHARTS
 
 
 def write_image(path: Path, value: int) -> None:
@@ -273,3 +274,17 @@ def test_pictures_beyond_the_memory_are_read_again(tmp_path: Path) -> None:
     scarce = read_pictures("train", splits.train, 8, lambda _: None, print, memory=2 * 8 * 8 * 3)
     for index in range(len(whole)):
         assert np.array_equal(whole.pixels(index), scarce.pixels(index))
+
+
+def test_of_a_dataset_by_name_only_the_splits_asked_for_are_drawn(home: Home) -> None:
+    (home.profiles / "datasets").mkdir(parents=True)
+    (home.profiles / "datasets" / "few-charts.toml").write_text(CHARTS)
+    drawn: list[str] = []
+
+    data = open_labelled(
+        "few-charts", None, Catalogue(home), home, lambda split, *_: drawn.append(split), ("test",)
+    )
+
+    assert data.pictures.keys() == {"test"}
+    assert set(drawn) == {"test"}
+    assert data.classes == ("bar", "pie")

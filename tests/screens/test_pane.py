@@ -7,6 +7,7 @@ from textual.geometry import Region
 
 from screens.face import Face
 from screens.ink import Ink, Line, label
+from screens.widgets.lines import TabLine
 from screens.widgets.pane import Pane, changed_cells
 
 INKS = st.builds(Ink, st.text(alphabet="ab█", max_size=6), st.sampled_from(["plain", "label"]))
@@ -70,3 +71,17 @@ async def test_the_same_title_again_redraws_nothing() -> None:
         pane.title("Latency · fp32")
         pane.subtitle("1 of 2")
         assert refreshed == []
+
+
+async def test_many_tabs_stand_closer_and_none_is_cut() -> None:
+    names = ("live", "charts", "items", "facts", "log", "doctor", "classes", "counts")
+    tabs = TabLine(Face(), [(name, name) for name in names])
+
+    class Host(App[None]):
+        def compose(self) -> ComposeResult:
+            yield tabs
+
+    async with Host().run_test(size=(78, 3)) as pilot:
+        await pilot.pause()
+        tabs.open("counts")
+        assert tabs.render_line(0).text.rstrip().endswith("[8 counts]")
