@@ -127,7 +127,7 @@ def test_a_training_can_be_made_again(dataset: Path, tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
     first, second = outputs
-    names = ["model.onnx", "results.csv", "selection.json", "training.log"]
+    names = ["model.onnx", "model.toml", "results.csv", "selection.json", "training.log"]
     assert sorted(path.name for path in first.iterdir()) == names
     assert (first / "model.onnx").read_bytes() == (second / "model.onnx").read_bytes()
     with (first / "results.csv").open(encoding="utf-8", newline="") as file:
