@@ -34,7 +34,7 @@ from runners.memory import is_out_of_memory
 from runners.model_file import load_graph
 from runners.model_folder import CarriedFiles
 from runners.quantisation_doctor import Examination, compare_latency
-from runners.quantise import to_half, to_integer
+from runners.quantise import Calibrated, calibrate, quantise, to_half
 from runners.session import RUNTIME
 from runners.step import RunningStep, now
 
@@ -46,8 +46,6 @@ CHECKED_ON_EVALUATED = (
     "checked on images that a run evaluates, for the source finds nothing on the others"
 )
 
-TRIAL_IMAGES = 2
-"""Enough for a trial: speed does not depend on the ranges that calibration finds."""
 TRIAL_LIMIT_BYTES = 100_000_000
 """Of larger models no second INT8 file is made for a trial."""
 
@@ -210,12 +208,13 @@ class Converter:
 
     def _make_automatic(self, path: Path) -> ConversionReport:
         """The faster activations; the others where the doctor refuses them."""
-        trials = self._trials()
+        calibrated = self._calibrated()
+        trials = self._trials(calibrated)
         order = [trial.activations for trial in trials] or [Activations.U8]
-        report = self._quantised(path, order[0], trials)
+        report = self._quantised(path, calibrated, order[0], trials)
         if report.refusal is None or len(order) == 1:
             return report
-        other = self._quantised(path, order[1], trials)
+        other = self._quantised(path, calibrated, order[1], trials)
         if other.refusal is not None and report.executed.integer:
             return replace(
                 report, remarks=(*report.remarks, f"{order[1]} activations: {other.refusal}")
@@ -224,46 +223,48 @@ class Converter:
         return replace(other, remarks=(*other.remarks, remark))
 
     def _make_integer(self, path: Path) -> ConversionReport:
-        return self._quantised(path, self.wishes.activations, ())
+        return self._quantised(path, self._calibrated(), self.wishes.activations, ())
 
-    def _trials(self) -> tuple[Trial, ...]:
+    def _calibrated(self) -> Calibrated:
+        pool = self._pool
+        self.step.phase("int8 model: calibrate", len(pool.calibrate))
+        return calibrate(
+            self._graph(),
+            self.model.input_size,
+            pool.calibrate,
+            self.step.progress,
+            self.wishes.calibration,
+        )
+
+    def _trials(self, calibrated: Calibrated) -> tuple[Trial, ...]:
         """Both activations timed in turns, the faster first; none where that would cost much."""
         if self.model.size_bytes > TRIAL_LIMIT_BYTES:
             return ()
-        images = self._pool.calibrate[:TRIAL_IMAGES]
         self.step.phase("int8 model: time u8 and s8 activations", unit="")
-        both, size = (Activations.U8, Activations.S8), self.model.input_size
+        both = (Activations.U8, Activations.S8)
         with tempfile.TemporaryDirectory(prefix="edgelab-trial-") as folder:
             opened = []
             for activations in both:
                 path = Path(folder) / f"{activations}.onnx"
-                made = to_integer(
-                    self._graph(), size, images, lambda _: None, activations=activations
-                )
-                onnx.save(made.model, path)
+                onnx.save(quantise(calibrated, activations).model, path)
                 opened.append(self.kind.open(path, self.wishes.threads))
             times = compare_latency(*opened)
         trials = (Trial(both[0], times.source_ms), Trial(both[1], times.outcome_ms))
         return tuple(sorted(trials, key=lambda trial: trial.outcome_ms))
 
     def _quantised(
-        self, path: Path, activations: Activations, trials: tuple[Trial, ...]
+        self,
+        path: Path,
+        calibrated: Calibrated,
+        activations: Activations,
+        trials: tuple[Trial, ...],
     ) -> ConversionReport:
-        pool = self._pool
-        self.step.phase(f"int8 model: calibrate {activations}", len(pool.calibrate))
-        made = to_integer(
-            self._graph(),
-            self.model.input_size,
-            pool.calibrate,
-            self.step.progress,
-            activations=activations,
-            method=self.wishes.calibration,
-        )
+        made = quantise(calibrated, activations)
         onnx.save(made.model, path)
         return self._report(
             path,
             Precision.INT8,
-            calibrated=len(pool.calibrate),
+            calibrated=len(self._pool.calibrate),
             method=self.wishes.calibration,
             activations=activations,
             kept_float=made.kept_float,

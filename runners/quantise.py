@@ -9,10 +9,9 @@ On val the shipped YOLO's counts at 0.5 are then off FP32's MAE by 0.001 instead
 
 from __future__ import annotations
 
-import logging
+import copy
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,10 +24,11 @@ from onnx import version_converter
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
-    QuantFormat,
+    QDQQuantizer,
     QuantType,
-    quantize_static,
+    create_calibrator,
 )
+from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
@@ -54,6 +54,11 @@ _METHODS = {
     Calibration.ENTROPY: CalibrationMethod.Entropy,
     Calibration.PERCENTILE: CalibrationMethod.Percentile,
 }
+_PORTIONS = {Calibration.MINMAX: 16, Calibration.ENTROPY: 1, Calibration.PERCENTILE: 1}
+"""Images whose values are in memory at a time: for MinMax a model's outputs at most (before ONNX
+Runtime 1.22 not even these were dropped), for histograms every tensor of the model. The ranges are
+the same whatever the portion."""
+
 _INTEGERS = {Activations.U8: QuantType.QUInt8, Activations.S8: QuantType.QInt8}
 
 Done = Callable[[int], None]
@@ -80,6 +85,19 @@ def plan_of(properties: Mapping[str, str], input_size: tuple[int, int]) -> Plan:
 
 
 @dataclass(frozen=True)
+class Calibrated:
+    """A model with the range of values of each of its tensors, from which INT8 is made.
+
+    `ranges`: of the float model, so that they serve signed and unsigned activations alike.
+    """
+
+    model: Any
+    ranges: Any
+    float_nodes: tuple[str, ...]
+    operators: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Integers:
     """An INT8 model, and how many nodes of it were left in float on purpose."""
 
@@ -101,40 +119,64 @@ def to_integer(
     activations: Activations = Activations.U8,
     method: Calibration = Calibration.MINMAX,
 ) -> Integers:
-    """Quantise to int8 with the value ranges that `images` give rise to.
+    """Calibrate on `images` and quantise to int8; raises Problem as `calibrate` does."""
+    return quantise(calibrate(model, input_size, images, on_image, method), activations)
+
+
+def calibrate(
+    model: Any,
+    input_size: tuple[int, int],
+    images: Iterable[Path],
+    on_image: Done,
+    method: Calibration = Calibration.MINMAX,
+) -> Calibrated:
+    """Find the value ranges that `images` give rise to.
 
     `on_image(done)` is told of each calibration image. Images that cannot be read are left out.
     Raises Problem where none is left, or where the model has nothing to quantise.
     """
-    with tempfile.TemporaryDirectory(prefix="edgelab-quantise-") as folder:
-        source, target = Path(folder) / "source.onnx", Path(folder) / "target.onnx"
+    plan = plan_of({each.key: each.value for each in model.metadata_props}, input_size)
+    operators = plan.operators or {*QLinearOpsRegistry, *QDQRegistry}
+    with tempfile.TemporaryDirectory(prefix="edgelab-calibrate-") as folder:
+        source = Path(folder) / "source.onnx"
         _preprocess(model, source)
-        graph = onnx.load(source).graph
-        plan = plan_of({each.key: each.value for each in model.metadata_props}, input_size)
-        kept = plan.float_nodes(graph)
-        with _without_advice():
-            quantize_static(
-                str(source),
-                str(target),
-                CalibrationImages(graph.input[0].name, plan.preprocess, images, on_image),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                activation_type=_INTEGERS[activations],
-                weight_type=QuantType.QInt8,
-                calibrate_method=_METHODS[method],
-                op_types_to_quantize=plan.operators,
-                nodes_to_exclude=kept,
-                extra_options={
-                    # An image at a time: histograms would else hold every tensor of all of them.
-                    "CalibStridedMinMax": 1,
-                    "CalibPercentile": PERCENTILE,
-                    # A range around zero would waste half of it behind a SiLU.
-                    "CalibTensorRangeSymmetric": False,
-                },
-            )
-        made = onnx.load(target)
-        speed_up_expectations(made)
-        return Integers(made, len(kept))
+        prepared = onnx.load(source)
+        kept = plan.float_nodes(prepared.graph)
+        data = CalibrationImages(prepared.graph.input[0].name, plan.preprocess, images, on_image)
+        calibrator = create_calibrator(
+            source,
+            [*operators],
+            augmented_model_path=str(Path(folder) / "augmented.onnx"),
+            calibrate_method=_METHODS[method],
+            # A range around zero would waste half of it behind a SiLU.
+            extra_options={"percentile": PERCENTILE, "symmetric": False},
+        )
+        portion = _PORTIONS[method]
+        for start in range(0, len(data), portion):
+            data.set_range(start, min(start + portion, len(data)))
+            calibrator.collect_data(data)
+        return Calibrated(prepared, calibrator.compute_data(), tuple(kept), tuple(operators))
+
+
+def quantise(calibrated: Calibrated, activations: Activations) -> Integers:
+    """INT8 with these activations; what was calibrated can be quantised again."""
+    quantiser = QDQQuantizer(
+        copy.deepcopy(calibrated.model),
+        per_channel=True,
+        reduce_range=False,
+        weight_qType=QuantType.QInt8,
+        activation_qType=_INTEGERS[activations],
+        tensors_range=copy.deepcopy(calibrated.ranges),  # it narrows them
+        nodes_to_quantize=[],
+        nodes_to_exclude=[*calibrated.float_nodes],
+        op_types_to_quantize=[*calibrated.operators],
+        extra_options={},
+    )
+    quantiser.quantize_model()
+    quantiser.model.topological_sort()
+    made = quantiser.model.model
+    speed_up_expectations(made)
+    return Integers(made, len(calibrated.float_nodes))
 
 
 class CalibrationImages(CalibrationDataReader):  # type: ignore[misc]
@@ -216,16 +258,6 @@ def decoding_nodes(graph: Any) -> list[str]:
     if not met_convolution:
         raise Problem("int8: the model has no convolutions before its output: no detector")
     return list(found)
-
-
-@contextmanager
-def _without_advice() -> Iterator[None]:
-    """Silence the quantiser, which advises to run the preprocessing that has just been run."""
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def _preprocess(model: Any, target: Path) -> None:
