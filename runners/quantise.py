@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import version_converter
+from onnx import numpy_helper, version_converter
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
     QDQQuantizer,
     QuantType,
+    TensorsData,
     create_calibrator,
 )
 from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
@@ -59,7 +60,6 @@ _PORTIONS = {Calibration.MINMAX: 16, Calibration.ENTROPY: 1, Calibration.PERCENT
 Runtime 1.22 not even these were dropped), for histograms every tensor of the model. The ranges are
 the same whatever the portion."""
 
-_INTEGERS = {Activations.U8: QuantType.QUInt8, Activations.S8: QuantType.QInt8}
 
 Done = Callable[[int], None]
 
@@ -85,19 +85,6 @@ def plan_of(properties: Mapping[str, str], input_size: tuple[int, int]) -> Plan:
 
 
 @dataclass(frozen=True)
-class Calibrated:
-    """A model with the range of values of each of its tensors, from which INT8 is made.
-
-    `ranges`: of the float model, so that they serve signed and unsigned activations alike.
-    """
-
-    model: Any
-    ranges: Any
-    float_nodes: tuple[str, ...]
-    operators: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Integers:
     """An INT8 model, and how many nodes of it were left in float on purpose."""
 
@@ -119,64 +106,78 @@ def to_integer(
     activations: Activations = Activations.U8,
     method: Calibration = Calibration.MINMAX,
 ) -> Integers:
-    """Calibrate on `images` and quantise to int8; raises Problem as `calibrate` does."""
-    return quantise(calibrate(model, input_size, images, on_image, method), activations)
-
-
-def calibrate(
-    model: Any,
-    input_size: tuple[int, int],
-    images: Iterable[Path],
-    on_image: Done,
-    method: Calibration = Calibration.MINMAX,
-) -> Calibrated:
-    """Find the value ranges that `images` give rise to.
+    """Quantise to int8 with the value ranges that `images` give rise to.
 
     `on_image(done)` is told of each calibration image. Images that cannot be read are left out.
     Raises Problem where none is left, or where the model has nothing to quantise.
     """
     plan = plan_of({each.key: each.value for each in model.metadata_props}, input_size)
-    operators = plan.operators or {*QLinearOpsRegistry, *QDQRegistry}
-    with tempfile.TemporaryDirectory(prefix="edgelab-calibrate-") as folder:
+    operators = [*(plan.operators or {*QLinearOpsRegistry, *QDQRegistry})]
+    with tempfile.TemporaryDirectory(prefix="edgelab-quantise-") as folder:
         source = Path(folder) / "source.onnx"
-        _preprocess(model, source)
-        prepared = onnx.load(source)
-        kept = plan.float_nodes(prepared.graph)
-        data = CalibrationImages(prepared.graph.input[0].name, plan.preprocess, images, on_image)
-        calibrator = create_calibrator(
-            source,
-            [*operators],
-            augmented_model_path=str(Path(folder) / "augmented.onnx"),
-            calibrate_method=_METHODS[method],
-            # A range around zero would waste half of it behind a SiLU.
-            extra_options={"percentile": PERCENTILE, "symmetric": False},
+        fold(model, source)
+        folded = onnx.load(source)
+        kept = plan.float_nodes(folded.graph)
+        data = CalibrationImages(folded.graph.input[0].name, plan.preprocess, images, on_image)
+        quantiser = QDQQuantizer(
+            folded,
+            per_channel=True,
+            reduce_range=False,
+            weight_qType=QuantType.QInt8,
+            activation_qType=QuantType.QUInt8,
+            tensors_range=_ranges(source, operators, data, method),
+            nodes_to_quantize=[],
+            nodes_to_exclude=kept,
+            op_types_to_quantize=operators,
+            extra_options={},
         )
-        portion = _PORTIONS[method]
-        for start in range(0, len(data), portion):
-            data.set_range(start, min(start + portion, len(data)))
-            calibrator.collect_data(data)
-        return Calibrated(prepared, calibrator.compute_data(), tuple(kept), tuple(operators))
-
-
-def quantise(calibrated: Calibrated, activations: Activations) -> Integers:
-    """INT8 with these activations; what was calibrated can be quantised again."""
-    quantiser = QDQQuantizer(
-        copy.deepcopy(calibrated.model),
-        per_channel=True,
-        reduce_range=False,
-        weight_qType=QuantType.QInt8,
-        activation_qType=_INTEGERS[activations],
-        tensors_range=copy.deepcopy(calibrated.ranges),  # it narrows them
-        nodes_to_quantize=[],
-        nodes_to_exclude=[*calibrated.float_nodes],
-        op_types_to_quantize=[*calibrated.operators],
-        extra_options={},
-    )
-    quantiser.quantize_model()
+        quantiser.quantize_model()
     quantiser.model.topological_sort()
     made = quantiser.model.model
     speed_up_expectations(made)
-    return Integers(made, len(calibrated.float_nodes))
+    return Integers(made if activations is Activations.U8 else signed(made), len(kept))
+
+
+def _ranges(
+    source: Path, operators: list[str], data: CalibrationImages, method: Calibration
+) -> TensorsData:
+    """The range of each tensor of a model over the images.
+
+    As `quantize_static` finds it, which adds up the results anew for each portion of images, and
+    for MinMax is several times as fast with larger ones.
+    """
+    calibrator = create_calibrator(
+        source,
+        operators,
+        augmented_model_path=str(source.with_name("augmented.onnx")),
+        calibrate_method=_METHODS[method],
+        # A range around zero would waste half of it behind a SiLU.
+        extra_options={"percentile": PERCENTILE, "symmetric": False},
+    )
+    portion = _PORTIONS[method]
+    for start in range(0, len(data), portion):
+        data.set_range(start, min(start + portion, len(data)))
+        calibrator.collect_data(data)
+    return calibrator.compute_data()
+
+
+def signed(model: Any) -> Any:
+    """A model with unsigned activations as one with signed: the same numbers, each 128 lower.
+
+    Only what stands for a value and its zero point changes, not the value: (q - zero) * scale.
+    """
+    made = copy.deepcopy(model)
+    codes = {
+        name
+        for node in made.graph.node
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear")
+        for name in (node.input[0], node.input[2])
+    }
+    for tensor in made.graph.initializer:
+        if tensor.name in codes and tensor.data_type == onnx.TensorProto.UINT8:
+            lower = numpy_helper.to_array(tensor).astype(np.int16) - 128
+            tensor.CopyFrom(numpy_helper.from_array(lower.astype(np.int8), tensor.name))
+    return made
 
 
 class CalibrationImages(CalibrationDataReader):  # type: ignore[misc]
@@ -260,8 +261,11 @@ def decoding_nodes(graph: Any) -> list[str]:
     return list(found)
 
 
-def _preprocess(model: Any, target: Path) -> None:
-    """Fold and infer shapes, as the quantiser expects; and give each node a name of its own."""
+def fold(model: Any, target: Path) -> None:
+    """Write the model to `target`, constants folded and shapes inferred, as the quantiser expects.
+
+    Each node gets a name of its own.
+    """
     opset = max(each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
     if opset < OLDEST_OPSET:
         model = version_converter.convert_version(model, OLDEST_OPSET)
