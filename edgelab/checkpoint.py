@@ -3,7 +3,8 @@
 A .safetensors file begins with the length of its header (8 bytes, little-endian), then the header:
 JSON that maps each tensor's name to its dtype, shape and place behind the header
 (https://github.com/huggingface/safetensors, "Format"). Large checkpoints are split into shards,
-which `model.safetensors.index.json` lists.
+which `model.safetensors.index.json` lists. Where there is none of these, torch's own .bin files
+tell as much (`edgelab.torch_file`).
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import msgspec
 
 from edgelab.problem import Problem
 from edgelab.schema import read_json
+from edgelab.torch_file import read_directory
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+BINARY = "pytorch_model*.bin"
 
 BITS = {
     "F64": 64, "I64": 64, "U64": 64, "F32": 32, "I32": 32, "U32": 32, "F16": 16, "BF16": 16,
@@ -31,13 +34,16 @@ _LONGEST_HEADER = 100_000_000  # the format's own limit
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """Where a tensor lies: `offset` and `size` in bytes of `file`."""
+    """Where a tensor lies: `offset` and `size` in bytes of `file`.
+
+    `offset` is None where its numbers do not follow each other, as in a transposed one of a .bin.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     file: Path
-    offset: int
+    offset: int | None
     size: int
 
     @property
@@ -65,11 +71,13 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The .safetensors file or its shards; raises Problem where there are none."""
+    """The .safetensors file or its shards, else the .bin files; raises Problem without any."""
     if (folder / WHOLE).is_file():
         return [folder / WHOLE]
     if not (folder / INDEX).is_file():
-        raise Problem(f"{folder}: no checkpoint: neither {WHOLE} nor {INDEX} is there")
+        if binary := sorted(folder.glob(BINARY)):
+            return binary
+        raise Problem(f"{folder}: no checkpoint: neither {WHOLE} nor {INDEX} nor {BINARY} is there")
     names = sorted(set(read_json(folder / INDEX, _Index).weight_map.values()))
     for name in names:
         if Path(name).name != name:
@@ -80,7 +88,9 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def read_header(file: Path) -> dict[str, StoredTensor]:
-    """The tensors of one .safetensors file; raises Problem where its header is not one."""
+    """The tensors of one file; raises Problem where its header is not one."""
+    if file.suffix == ".bin":
+        return _read_binary(file)
     try:
         with open(file, "rb") as stream:
             total = stream.seek(0, 2)
@@ -97,6 +107,16 @@ def read_header(file: Path) -> dict[str, StoredTensor]:
         raise Problem(f"{file}: not a .safetensors file: its header is damaged ({error})") from None
     start = 8 + length
     return {name: _tensor(name, entry, file, start, total) for name, entry in entries.items()}
+
+
+def _read_binary(file: Path) -> dict[str, StoredTensor]:
+    return {
+        name: StoredTensor(
+            name, each.dtype, each.shape, file, each.offset,
+            math.prod(each.shape) * BITS[each.dtype] // 8,
+        )
+        for name, each in read_directory(file, BITS).items()
+    }  # fmt: skip
 
 
 def _length(head: bytes, total: int, file: Path) -> int:

@@ -49,6 +49,8 @@ def _mapped(stored: StoredTensor) -> Array:
             f"{stored.file}: {stored.name} is {stored.dtype}: convert the unquantised checkpoint "
             f"({', '.join(_DTYPES)})"
         )
+    if stored.offset is None:
+        raise Problem(f"{stored.file}: {stored.name} does not lie in a row: save it contiguous")
     mapped: Array = np.memmap(
         stored.file, _DTYPES[stored.dtype], "r", stored.offset, stored.shape or (1,)
     )
