@@ -14,9 +14,9 @@ import fnmatch
 import hashlib
 import io
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from edgelab.durable import replace_file
@@ -25,13 +25,13 @@ from edgelab.hub_folder import WHOLE, file_name, own_folder, repository_folder
 from edgelab.problem import Problem
 from edgelab.words import megabytes
 from runners.extras import needs
+from runners.smolvlm.layout import PARTS, SUFFIXES, precisions_of
 
 OnBytes = Callable[[int, int], None]
 """Told how many bytes of how many are there."""
 
 _SMALL = ("*.json", "*.jinja", "*.model", "*.txt")
 _FIRST, _OTHERWISE = "*.safetensors", "pytorch_model*.bin"
-_ONNX = ("onnx/vision_encoder*", "onnx/embed_tokens*", "onnx/decoder_model_merged*")
 _UNUSED = ("*.index.json.lock", "training_args*", "optimizer*", "*/trainer_state.json")
 _SPARE_BYTES = 200_000_000  # a disk filled to the brim helps nobody
 _TIMEOUT_S = 15.0
@@ -49,33 +49,65 @@ class HubFile:
 
 
 def find_model(
-    repository: str, revision: str | None, home: Home, tell: OnBytes | None = None
+    repository: str,
+    revision: str | None,
+    home: Home,
+    tell: OnBytes | None = None,
+    precisions: Sequence[str] = (),
 ) -> Path:
     """The folder with the files of a repository that a runner needs; downloads what is missing.
 
-    `revision`: a commit, branch or tag, None for the hub's `main`. Raises Problem in one line.
+    `revision`: a commit, branch or tag, None for the hub's `main`. `precisions`: of a repository
+    that has ONNX files only, those of these are taken, none: all. Raises Problem in one line.
     """
-    kept = own_folder(repository, revision, home) or _in_hubs_cache(repository, revision)
-    return kept if kept is not None else _download(repository, revision, home, tell)
+    kept = own_folder(repository, revision, home)
+    if kept is not None and lacking(kept, precisions):
+        return _download(repository, kept.name, home, tell, precisions)  # of the same commit
+    kept = kept or _in_hubs_cache(repository, revision)
+    return kept if kept is not None else _download(repository, revision, home, tell, precisions)
 
 
-def needed(files: Iterable[HubFile]) -> list[HubFile]:
-    """What a runner reads: small files, and weights in one layout, the ONNX files before others.
+def lacking(folder: Path, precisions: Iterable[str]) -> list[str]:
+    """Those whose ONNX files were not downloaded into a folder that has some of others."""
+    there = precisions_of(folder)
+    return [each for each in precisions if there and each in SUFFIXES and each not in there]
 
-    Safetensors before .bin, never both; one file before shards of the same weights.
+
+def needed(files: Iterable[HubFile], precisions: Sequence[str] = ()) -> list[HubFile]:
+    """What a runner reads: small files, and weights in one layout.
+
+    Safetensors before .bin, never both, one file before shards of the same weights; where there are
+    neither, the ONNX files of these precisions, of all where there are none of them.
     """
     files = [each for each in files if not _matches(each.name, _UNUSED)]
     small = [f for f in files if "/" not in f.name and _matches(f.name, _SMALL)]
-    for patterns in ((_FIRST,), (_OTHERWISE,), _ONNX):
-        weights = [f for f in files if _matches(f.name, patterns) and _is_plain(f.name)]
+    for pattern in (_FIRST, _OTHERWISE):
+        weights = [f for f in files if _matches(f.name, (pattern,)) and "/" not in f.name]
         if weights:
             return [*small, *weights]
-    return small
+    return [*small, *_onnx_files(files, precisions)]
 
 
-def _is_plain(name: str) -> bool:
-    """In the repository's own folder, or in that of the ONNX files."""
-    return PurePosixPath(name).parent in (PurePosixPath("."), PurePosixPath("onnx"))
+def _onnx_files(files: Sequence[HubFile], precisions: Sequence[str]) -> list[HubFile]:
+    """The three graphs of each precision, their weights beside them."""
+    by_name = {each.name: each for each in files}
+
+    def graphs(precision: str) -> list[str]:
+        """Of the first suffix that all three have."""
+        for suffix in SUFFIXES[precision]:
+            names = [f"onnx/{part}{suffix}.onnx" for part in PARTS]
+            if all(name in by_name for name in names):
+                return names
+        return []
+
+    known = [each for each in SUFFIXES if graphs(each)]
+    chosen = [each for each in known if each in precisions] or known
+    taken = [name for each in chosen for name in graphs(each)]
+    return [
+        each
+        for each in files
+        if any(each.name == name or each.name.startswith(f"{name}_data") for name in taken)
+    ]
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
@@ -94,9 +126,15 @@ def _in_hubs_cache(repository: str, revision: str | None) -> Path | None:
     return folder if weights and (folder / "config.json").is_file() else None
 
 
-def _download(repository: str, revision: str | None, home: Home, tell: OnBytes | None) -> Path:
+def _download(
+    repository: str,
+    revision: str | None,
+    home: Home,
+    tell: OnBytes | None,
+    precisions: Sequence[str],
+) -> Path:
     commit, listed = _listed(repository, revision)
-    files = needed(listed)
+    files = needed(listed, precisions)
     if not any(each.name == "config.json" for each in files):
         raise Problem(f"{repository}: no config.json in it: no model of transformers")
     place = repository_folder(repository, home)

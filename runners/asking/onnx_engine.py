@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from math import floor, sqrt
 from pathlib import Path
 
 from edgelab.records import AskStages
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
-from runners.asking.reply import Asked, OnStage, OnText, StageOutOfMemory, nobody
+from runners.asking.reply import Asked, OnStage, OnText, Stages, nobody
 from runners.images import Pixels
-from runners.memory import is_out_of_memory
 from runners.session import RUNTIME
 from runners.smolvlm.config import read_image_config
 from runners.smolvlm.model import Seen, SmolVlm
@@ -26,9 +23,9 @@ class OnnxEngine:
     def __init__(
         self, folder: Path, precision: Precision, settings: AskSettings, on_stage: OnStage = nobody
     ) -> None:
-        on_stage("load")
-        self._on_stage = on_stage
-        self._model = SmolVlm(folder, precision.value, settings.threads)
+        self._stages = Stages(on_stage)
+        self._stages("load")
+        self._model = SmolVlm(folder, precision.value, settings.threads, self._stages)
         self._most_tokens = settings.max_new_tokens
         self._tiling = settings.tiling
         self._longest_edge = _longest_edge(folder, settings.max_pixels)
@@ -46,18 +43,20 @@ class OnnxEngine:
         self, key: object, picture: Pixels, question: str, *, share: bool, on_text: OnText | None
     ) -> Asked:
         """The answer; raises StageOutOfMemory."""
+        with self._stages.named():
+            return self._ask(key, picture, question, share, on_text)
+
+    def _ask(
+        self, key: object, picture: Pixels, question: str, share: bool, on_text: OnText | None
+    ) -> Asked:
         shared = share and self._seen is not None and key == self._key
         if not shared:
             self._seen = None  # before the next one is made: never two at once
-            self._on_stage("vision encode")
-            with _in_stage("vision encode"):
-                self._seen = self._model.look(picture, self._longest_edge, self._tiling)
+            self._seen = self._model.look(picture, self._longest_edge, self._tiling)
             self._key = key
         seen = self._seen
         assert seen is not None
-        self._on_stage("prefill or decode")
-        with _in_stage("prefill or decode"):
-            answer = self._model.answer(seen, question, self._most_tokens, _whole(on_text))
+        answer = self._model.answer(seen, question, self._most_tokens, _whole(on_text))
         preprocess, vision = (0.0, 0.0) if shared else (seen.preprocess_ms, seen.vision_ms)
         return Asked(
             text=answer.text,
@@ -97,13 +96,3 @@ def _whole(on_text: OnText | None) -> OnText | None:
         told(text)
 
     return hear
-
-
-@contextmanager
-def _in_stage(stage: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise StageOutOfMemory(f"in the stage {stage}: {error}") from error
-        raise

@@ -51,7 +51,9 @@ def prepare(step: RunningStep, home: Home) -> None:
     prompts = read_prompts(settings.prompts, home)
     require(prompts, settings.prompt, settings.language)
     step.phase("find the model", unit="")
-    checkpoint = find_checkpoint(settings.model, settings.revision, home, Downloading(step))
+    checkpoint = find_checkpoint(
+        settings.model, settings.revision, home, Downloading(step), settings.precisions
+    )
     _check_libraries(checkpoint)
     models, problems = _models(checkpoint, settings, step.folder.artifacts)
     for problem in problems.values():

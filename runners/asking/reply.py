@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edgelab.executed import ExecutedPrecision
 from edgelab.records import AskStages
 from runners.images import Pixels
+from runners.memory import is_out_of_memory
 
 OnStage = Callable[[str], None]
 """Told which stage begins: load, quantise, preprocess, vision encode, prefill, decode."""
@@ -31,6 +33,30 @@ class Asked:
     image_tokens: int
     stages: AskStages
     cut: bool
+
+
+class Stages:
+    """The stage that an engine is in; whoever listens is told when another begins."""
+
+    def __init__(self, on_stage: OnStage = nobody) -> None:
+        self._on_stage = on_stage
+        self.now = ""
+
+    def __call__(self, stage: str) -> None:
+        """It begins."""
+        if stage != self.now:
+            self.now = stage
+            self._on_stage(stage)
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Where memory runs out inside, raise StageOutOfMemory with the stage it ran out in."""
+        try:
+            yield
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise StageOutOfMemory(f"in the stage {self.now}: {error}") from error
+            raise
 
 
 class StageOutOfMemory(MemoryError):  # noqa: N818 - a word of the field

@@ -17,8 +17,7 @@ from transformers.generation.streamers import BaseStreamer
 
 from edgelab.records import AskStages
 from edgelab.settings.common import Language
-from runners.asking.reply import Asked, OnStage, OnText, StageOutOfMemory, nobody
-from runners.memory import is_out_of_memory
+from runners.asking.reply import Asked, OnStage, OnText, Stages, nobody
 from runners.vlm.families import Vlm
 
 
@@ -79,9 +78,8 @@ class Asker:
         self.vlm = vlm
         self._max_tokens = max_tokens
         self._language = language
-        self._on_stage = on_stage
+        self._enter = Stages(on_stage)
         self._meter = VisionMeter(vlm.seer, self._enter)
-        self._stage = ""
 
     def ask(
         self,
@@ -93,12 +91,8 @@ class Asker:
         on_text: OnText | None = None,
     ) -> Asked:
         """The answer; raises StageOutOfMemory. `key` tells whether it is the image before again."""
-        try:
+        with self._enter.named():
             return self._ask(key, image, question, share, on_text)
-        except Exception as error:
-            if is_out_of_memory(error):
-                raise StageOutOfMemory(f"in the stage {self._stage}: {error}") from error
-            raise
 
     def _ask(
         self, key: object, image: Image.Image, question: str, share: bool, on_text: OnText | None
@@ -126,10 +120,6 @@ class Asker:
             cut=len(ids) >= self._max_tokens and not self._ended(ids),
         )
 
-    def _enter(self, stage: str) -> None:
-        self._stage = stage
-        self._on_stage(stage)
-
     def _stages(self, started: int, ready: int, clock: _TokenClock) -> AskStages:
         """Milliseconds a stage; what is neither vision nor decoding is prefill."""
         vision = self._meter.ms
@@ -144,8 +134,7 @@ class Asker:
 
     def _heard(self, on_text: OnText | None) -> Callable[[Sequence[int]], None]:
         def hear(ids: Sequence[int]) -> None:
-            if self._stage != "decode":
-                self._enter("decode")
+            self._enter("decode")
             if on_text is not None:
                 on_text(self.vlm.text(ids))
 

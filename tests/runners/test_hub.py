@@ -19,6 +19,7 @@ constants = pytest.importorskip("huggingface_hub.constants")
 from runners import hub as hub_module  # noqa: E402
 from runners.asking.prepared import read_questions  # noqa: E402
 from runners.hub import HubFile, find_model, needed  # noqa: E402
+from runners.smolvlm.layout import precisions_of  # noqa: E402
 
 WEIGHTS = bytes(range(256)) * 4096  # 1 MiB
 
@@ -148,19 +149,45 @@ def test_what_the_hubs_own_program_left_is_used(hub: Hub, home: Home, tmp_path: 
     assert hub.ranges == []
 
 
+ONNX_Q4 = [
+    f"onnx/{part}_q4.onnx" for part in ("vision_encoder", "embed_tokens", "decoder_model_merged")
+]
+
+
 @pytest.mark.parametrize(
     ("there", "taken"),
     [
         (["a.bin", "pytorch_model.bin", "model.safetensors"], ["model.safetensors"]),
         (["pytorch_model-1.bin", "pytorch_model-2.bin"],
          ["pytorch_model-1.bin", "pytorch_model-2.bin"]),
-        (["onnx/embed_tokens_q4.onnx", "onnx/other.onnx"], ["onnx/embed_tokens_q4.onnx"]),
+        ([*ONNX_Q4, "onnx/other.onnx", "onnx/embed_tokens.onnx"], ONNX_Q4),
+        (ONNX_Q4[:2], []),
         (["original/model.safetensors", "pytorch_model.bin"], ["pytorch_model.bin"]),
         (["config.json", "run.py", "vocab.txt"], ["config.json", "vocab.txt"]),
     ],
 )  # fmt: skip
 def test_weights_are_taken_in_one_layout(there: list[str], taken: list[str]) -> None:
     assert [f.name for f in needed(HubFile(name, 1, None, None) for name in there)] == taken
+
+
+def test_of_onnx_files_only_those_of_the_precisions_asked_for_are_downloaded(
+    hub: Hub, home: Home
+) -> None:
+    int8 = [name.replace("_q4", "_int8") for name in ONNX_Q4]
+    data = [f"{ONNX_Q4[2]}_data", f"{int8[2]}_data"]
+    hub.files = {
+        "config.json": hub.files["config.json"],
+        **dict.fromkeys((*ONNX_Q4, *int8, *data), WEIGHTS),
+        "onnx/vision_encoder_bnb4.onnx": WEIGHTS,
+    }
+    folder = find_model(REPOSITORY, None, home, precisions=("q4", "nf4"))
+    assert set(asked_for(hub)) == {"config.json", *ONNX_Q4, data[0]}
+    hub.ranges.clear()
+    assert find_model(REPOSITORY, None, home, precisions=("q4",)) == folder
+    assert hub.ranges == []
+    assert find_model(REPOSITORY, None, home, precisions=("q4", "int8")) == folder
+    assert set(asked_for(hub)) == {*int8, data[1]}
+    assert precisions_of(folder) == ("int8", "q4")
 
 
 def test_a_run_downloads_its_model_as_a_phase_with_progress(

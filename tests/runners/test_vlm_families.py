@@ -21,7 +21,8 @@ pytest.importorskip("bitsandbytes")
 from PIL import Image  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from runners.vlm.asking import Asker, StageOutOfMemory, greedy  # noqa: E402
+from runners.asking.reply import StageOutOfMemory  # noqa: E402
+from runners.vlm.asking import Asker, greedy  # noqa: E402
 from runners.vlm.families import Seeing  # noqa: E402
 from runners.vlm.loading import load_vlm  # noqa: E402
 from runners.vlm.proof import prove_loaded  # noqa: E402
