@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from edgelab import words
 from edgelab.asked import AskFigures
 from edgelab.conversion import ConversionReport
 from edgelab.energy.figures import EnergyFigures
@@ -69,6 +70,19 @@ class PassSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     """The peak that was expected by arithmetic, beside `peak_memory_bytes`."""
     libraries_bytes: int | None = None
     """What the process took before its model was loaded."""
+
+    @property
+    def memory_words(self) -> str:
+        """The measured peak, beside its forecast where there was one; empty: not measured."""
+        measured, expected = self.peak_memory_bytes, self.forecast_bytes
+        if measured is None:
+            return "" if expected is None else f"forecast {words.megabytes(expected)} MB"
+        if not expected:
+            return f"{words.megabytes(measured)} MB"
+        return (
+            f"forecast {words.megabytes(expected)} MB, measured {words.megabytes(measured)} MB, "
+            f"{100 * (measured / expected - 1):+.0f} %"
+        )
 
 
 class TrainingSummary(msgspec.Struct, frozen=True):

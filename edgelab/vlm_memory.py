@@ -33,6 +33,9 @@ FIRST_USE_BYTES = 28_000_000
 # in FP32 on a CPU and keeps both; packing 4-bit weights for its kernels makes them larger.
 ONNX_RESIDENT = {"fp32": 1.0, "fp16": 2.6, "int8": 1.2, "q4": 1.6}
 
+VISION_ENCODER, EMBED_TOKENS, DECODER = "vision_encoder", "embed_tokens", "decoder_model_merged"
+"""What the names of the three ONNX files begin with."""
+
 QUESTION_TOKENS = 48
 """Of a prompt beside its image: the question and the chat around it."""
 
@@ -145,7 +148,7 @@ def onnx_memory(
 
 def engine_of(folder: Path) -> Engine:
     """ONNX Runtime where the three files lie in the folder, as the ask runner chooses."""
-    return "onnx" if any((folder / "onnx").glob("decoder_model_merged*.onnx")) else "torch"
+    return "onnx" if any((folder / "onnx").glob(f"{DECODER}*.onnx")) else "torch"
 
 
 def onnx_files(folder: Path, precision: Precision) -> list[Path]:
@@ -156,7 +159,7 @@ def onnx_files(folder: Path, precision: Precision) -> list[Path]:
     for suffix in suffixes:
         found = [
             file
-            for part in ("vision_encoder", "embed_tokens", "decoder_model_merged")
+            for part in (VISION_ENCODER, EMBED_TOKENS, DECODER)
             for end in (".onnx", ".onnx_data")
             if (file := folder / "onnx" / f"{part}{suffix}{end}").is_file()
         ]

@@ -147,7 +147,7 @@ def _pass(summary: PassSummary) -> Iterator[tuple[str, str]]:
     yield "iou", "" if summary.iou is None else f"{summary.iou:g}"
     yield "runtime", summary.runtime or ""
     yield "load", "" if summary.load_s is None else words.duration(summary.load_s)
-    yield "peak memory", _megabytes(summary.peak_memory_bytes)
+    yield "peak memory", summary.memory_words
     yield "unreadable", f"{summary.errors} images" if summary.errors else ""
     yield "conditions", summary.conditions.verdict
     yield "slowed by", " ".join(summary.conditions.throttled_by)

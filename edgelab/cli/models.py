@@ -7,13 +7,14 @@ from collections.abc import Mapping
 
 from edgelab import fitting
 from edgelab.calibration import read_calibration
-from edgelab.catalogue import Catalogue, Entry, HubModel, ModelProfile
+from edgelab.catalogue import Catalogue, Entry, HubModel, ModelProfile, checkpoint_of
 from edgelab.cli.output import print_json, print_table
 from edgelab.environment import capture
 from edgelab.forecast import Fit, Forecast, forecast
 from edgelab.home import Home
 from edgelab.lab import Lab
 from edgelab.machine import usable_cores
+from edgelab.pace import LeastSeconds, Pace, pace_of
 from edgelab.record import RunRecord
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
@@ -21,7 +22,7 @@ from edgelab.telemetry import Board
 from edgelab.weights import NOT_HERE, model_file
 from edgelab.words import UNKNOWN, megabytes
 
-TITLES = ("name", "title", "task", "file MB", "memory", "license", "note")
+TITLES = ("name", "title", "task", "file MB", "memory", "time", "license", "note")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -60,6 +61,7 @@ def _document(
         expected = forecast(entry.name, Precision.FP32, size, available, past)
         document |= {"fit": expected.fit, "peak_bytes": expected.peak_bytes}
         document["peak_source"] = expected.source
+        document |= _time(pace_of(entry.name, profile.precisions, past))
     return document
 
 
@@ -74,9 +76,9 @@ def _checkpoint(entry: Entry[HubModel], home: Home, board: fitting.Board) -> dic
         "title": profile.title,
         "task": "ask",
         "license": profile.license,
-        "repository": profile.repository,
+        "repository": checkpoint_of(entry),
         "file": None if folder is None else str(folder),
-        "weights": f"{fitting.NOT_THERE}: {profile.repository}" if folder is None else None,
+        "weights": f"{fitting.NOT_THERE}: {checkpoint_of(entry)}" if folder is None else None,
     }
     if folder is not None:
         settings = AskSettings(
@@ -88,13 +90,20 @@ def _checkpoint(entry: Entry[HubModel], home: Home, board: fitting.Board) -> dic
             for precision, each in expected.items()
         }
         document["fit"] = fit_words(expected)
-        calibration = read_calibration(home, capture())
-        if calibration is not None:
-            document["least_question_s"] = {
-                precision: fitting.least_question_s(settings, precision, home, calibration)
-                for precision in expected
-            }
+        document |= _time(pace_of(entry.name, tuple(expected), board.past, _floor(settings, home)))
     return document
+
+
+def _floor(settings: AskSettings, home: Home) -> LeastSeconds | None:
+    """The least time of a question, where the board was calibrated."""
+    calibration = read_calibration(home, capture())
+    if calibration is None:
+        return None
+    return lambda precision: fitting.least_question_s(settings, precision, home, calibration)
+
+
+def _time(pace: Pace) -> dict[str, object]:
+    return {"time": pace.words, "time_ms": pace.document()}
 
 
 def fit_words(expected: Mapping[Precision, Forecast]) -> str:
@@ -111,7 +120,7 @@ def _row(model: dict[str, object]) -> list[str]:
     return [
         *(str(model.get(key) or UNKNOWN) for key in keys),
         megabytes(size if isinstance(size, int) else None),
-        str(model.get("fit", UNKNOWN)),
+        *(str(model.get(key, UNKNOWN)) for key in ("fit", "time")),
         str(model.get("license", UNKNOWN)),
         str(model.get("problem") or model.get("weights") or ""),
     ]

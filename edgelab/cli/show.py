@@ -93,6 +93,8 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
     for summary in record.passes:
         if summary.executed is not None:
             facts.append((f"{summary.precision.value} executed as", summary.executed.words))
+        if summary.memory_words:
+            facts.append((f"{summary.precision.value} peak memory", summary.memory_words))
     facts += [(key, value) for key, value in record.environment.items() if key != "boot_id"]
     return facts
 
