@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from edgelab import words
 from edgelab.record import PassSummary, RunRecord
-from edgelab.results import ResultRow, Value, as_dict, rows_of
+from edgelab.results import ResultRow, Value, as_dict, image_encoding, rows_of
 from edgelab.scored import ScoredRow, scored_rows
 
 
@@ -58,6 +58,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure("latency_p90_ms", "p90 ms", words.milliseconds),
     Figure("images_per_s", "img/s", _number(2)),
     Figure("first_token_p50_ms", "TTFT p50", words.milliseconds),
+    Figure("first_token_shared_p50_ms", "TTFT shared", words.milliseconds),
     Figure("tokens_per_s", "tok/s", _number(1)),
     Figure("peak_memory_mb", "peak MB", words.whole),
     Figure("model_mb", "model MB", _number(1)),
@@ -68,7 +69,7 @@ FIGURES: tuple[Figure, ...] = (
 IMAGES = "images"
 """Images counted; known for a pass, and for some published tables."""
 
-FACTS = ("board", "runtime", "resolution", "threads", "dataset", "time includes")
+FACTS = ("board", "runtime", "resolution", "image encoding", "threads", "dataset", "time includes")
 """What a comparison explains differences by, in the order told."""
 
 
@@ -241,6 +242,7 @@ def _facts(row: ResultRow) -> dict[str, str]:
     facts = {
         "runtime": row.summary.runtime,
         "resolution": f"{size[0]} x {size[1]} px" if size else None,
+        "image encoding": image_encoding(row),
         "time includes": _TIME_INCLUDES if row.summary.elapsed_s is not None else None,
     }
     return _facts_of_run(row.run) | {k: words.plain(value) for k, value in facts.items() if value}

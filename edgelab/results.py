@@ -15,12 +15,16 @@ from edgelab import words
 from edgelab.record import PassSummary, RunRecord
 from edgelab.records import Bounds, ClassificationScores, Interval
 from edgelab.roofline import share_words
+from edgelab.settings.ask import AskSettings
 from edgelab.settings.base import MeasureSettings
 from edgelab.tally import ThresholdRow
 
 R = TypeVar("R")
 
 Value = str | int | float | None
+
+SHARED_ENCODING, OWN_ENCODING = "shared", "each anew"
+"""Of an image that several questions are asked about."""
 
 
 class ResultRow(NamedTuple):
@@ -168,6 +172,16 @@ def _asked(name: str) -> Callable[[ResultRow], Value]:
     return read
 
 
+def image_encoding(row: ResultRow) -> str | None:
+    """Whether questions on one image share its encoding; None where each image has one question."""
+    settings, asked = row.run.spec.settings, row.summary.asked
+    if not isinstance(settings, AskSettings) or asked is None:
+        return None
+    if not settings.share_encoding:
+        return OWN_ENCODING
+    return SHARED_ENCODING if asked.shared else None
+
+
 def _environment(key: str) -> Callable[[ResultRow], Value]:
     return lambda row: row.run.environment.get(key)
 
@@ -278,7 +292,13 @@ COLUMNS: tuple[Column[ResultRow], ...] = (
     Column("first_token_p50_ms", _asked("first_token_p50_ms"), "TTFT p50", words.milliseconds),
     Column("first_token_p90_ms", _asked("first_token_p90_ms"), "TTFT p90", words.milliseconds),
     Column("first_token_mean_ms", _asked("first_token_mean_ms")),
-    Column("first_token_shared_p50_ms", _asked("first_token_shared_p50_ms")),
+    Column(
+        "first_token_shared_p50_ms",
+        _asked("first_token_shared_p50_ms"),
+        "TTFT shared",
+        words.milliseconds,
+    ),
+    Column("image_encoding", image_encoding, "encoding"),
     Column("ask_preprocess_ms", _asked("preprocess_ms")),
     Column("vision_ms", _asked("vision_ms")),
     Column("prefill_ms", _asked("prefill_ms")),
@@ -384,6 +404,8 @@ SHOWN: tuple[Column[ResultRow], ...] = tuple(
         "map50_95",
         "first_token_p50_ms",
         "first_token_p90_ms",
+        "first_token_shared_p50_ms",
+        "image_encoding",
         "tokens_per_s",
         "image_tokens",
         "answers_right_share",

@@ -33,6 +33,18 @@ class AskSettings(MeasureSettings, frozen=True, kw_only=True, tag="ask"):
     share_encoding: bool = True
     warmup: NotNegative = 1
 
+    @property
+    def detail(self) -> str:
+        """What is not as usual: the prompt, how closely images are looked at, how often encoded."""
+        told = {
+            self.prompt: self.prompt != "plural",
+            self.language: self.language != "en",
+            "tiles": self.tiling,
+            f"at most {self.max_pixels} px": self.max_pixels is not None,
+            "every question encoded": not self.share_encoding,
+        }
+        return ", ".join(words for words, unusual in told.items() if unusual)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.scenario is not Scenario.SINGLE_STREAM:

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as replace_settings
 from textual.drivers.headless_driver import HeadlessDriver
 
 from edgelab.home import Home
 from edgelab.lab import Lab
-from edgelab.records import Answering, AskedItem, Asking, AskStages, Sample, StageTimes
+from edgelab.queue import queued
+from edgelab.records import (
+    Answering,
+    AskedItem,
+    Asking,
+    AskStages,
+    Outcome,
+    Sample,
+    StageTimes,
+)
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
+from edgelab.settings.convert_vlm import ConvertVlmSettings
 from screens import app
 from screens.app import Console
 from screens.face import Face
 from screens.lab import LabScreen
-from tests.screens.conftest import settle
+from screens.run import RunScreen
+from screens.widgets.board_pane import BoardPane
+from screens.widgets.picture import PicturePane
+from screens.widgets.run_pane import RunPane
+from tests.screens.conftest import press, settle
 from tests.screens.recorded_run import RecordedRun
 
 BYTES_A_SECOND = 6000
@@ -85,6 +100,93 @@ async def test_the_image_is_shown_where_wanted_and_not_too_often(
         assert await show(1, 1) == str(tmp_path / "0.png")
         assert await show(2, 5) == str(tmp_path / "2.png")
         assert await show(7, 5) is None  # no such file here
+
+
+async def test_the_run_screen_shows_the_image_that_was_asked_about(
+    asked: RecordedRun, tmp_path: Path
+) -> None:
+    widgets = pytest.importorskip("textual_image.widget")
+    images = pytest.importorskip("PIL.Image")
+    file = tmp_path / "a.png"
+    images.new("RGB", (40, 30), (200, 0, 0)).save(file)
+    asked.tell(Asking(asked.t, 0, file.name, str(file), QUESTION, 4)).wait(2)
+    asked.answer(answered(asked.t, 0, "4"))
+    shown_at = asked.t - asked.start - 1
+    asked.end_pass(PRECISION).end()
+    for size, is_shown in (((120, 40), True), ((80, 24), False)):
+        console = console_of(asked, picture=widgets.HalfcellImage)
+        async with console.run_test(size=size) as pilot:
+            await settle(pilot)
+            console.push_screen(RunScreen(console.face, console.snapshot.runs[0]))
+            await settle(pilot)
+            screen = console.screen
+            assert isinstance(screen, RunScreen)
+            pane = screen.query_one(PicturePane)
+            assert not pane.display, "the run is over"
+            screen.seek(shown_at)
+            await pilot.pause()
+            assert pane.display == is_shown
+            if is_shown:
+                (image,) = pane.query(widgets.HalfcellImage)
+                assert image.region.area > 0
+                assert screen.query_one(BoardPane).region.right <= pane.region.x
+
+
+async def test_g_starts_a_run_that_lacked_memory_again_with_less(
+    home: Home, open_console: Callable[..., Console], record: Callable[..., RecordedRun]
+) -> None:
+    settings = AskSettings(model="smolvlm-256m", dataset="shapes", tiling=True, threads=4)
+    run = record(1, settings=settings, questions=400).queue().begin().start_pass(PRECISION)
+    reason = "the kernel killed it for memory (counted in its control group), in the stage "
+    run.end_pass(PRECISION, Outcome.OUT_OF_MEMORY, f"{reason}vision encode")
+    run.end(Outcome.OUT_OF_MEMORY, f"fp32: {reason}vision encode")
+    console = open_console()
+    async with console.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        console.push_screen(RunScreen(console.face, console.snapshot.runs[0]))
+        await settle(pilot)
+        shown = " ".join(console.screen.query_one(RunPane).text.split())
+        assert "in the stage vision encode" in shown
+        await press(pilot, "G")
+        (folder,) = queued(home)
+        spec = folder.read_spec()
+        assert spec.settings == replace_settings(settings, tiling=False)
+        assert spec.title.endswith("without tiling")
+
+
+async def test_g_says_why_there_is_nothing_to_try_again(
+    home: Home, open_console: Callable[..., Console], record: Callable[..., RecordedRun]
+) -> None:
+    settings = AskSettings(model="smolvlm-256m", dataset="shapes", threads=4)
+    record(1, settings=settings, questions=400).queue().begin().start_pass(PRECISION).end()
+    console = open_console()
+    async with console.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        console.push_screen(RunScreen(console.face, console.snapshot.runs[0]))
+        await settle(pilot)
+        await press(pilot, "G")
+        assert not queued(home)
+
+
+async def test_p_makes_the_onnx_files_of_the_chosen_model(
+    home: Home, open_console: Callable[..., Console], profiles: Path
+) -> None:
+    hub = profiles / "hub" / "smolvlm-256m.toml"
+    hub.parent.mkdir()
+    hub.write_text('schema_version = 1\ntitle = "t"\nrepository = "lab/tiny"\n')
+    console = open_console()
+    async with console.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        lab = console.screen
+        assert isinstance(lab, LabScreen)
+        lab.models.select("smolvlm-256m")
+        await settle(pilot)
+        await press(pilot, "p")
+        (folder,) = queued(home)
+        spec = folder.read_spec()
+        assert isinstance(spec.settings, ConvertVlmSettings)
+        assert (spec.settings.model, spec.settings.name) == ("smolvlm-256m", "smolvlm-256m-onnx")
+        assert spec.settings.precisions == (Precision.FP32,)
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24)])
