@@ -108,15 +108,24 @@ ModelProfile = DetectorProfile | ClassifierProfile
 """A model by name; its key `task` says what it is for."""
 
 
-class HubModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A model of a hub by a name of its own: its repository, and the commit that is meant."""
+class HubModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A model that is asked, by a name of its own: its repository and the commit that is meant.
+
+    `folder` in the place of `repository`: where its files lie beside the profile, as
+    `edgelab convert` leaves them.
+    """
 
     schema_version: ProfileVersion
     title: Text
-    repository: Text
+    repository: Text | None = None
+    folder: Text | None = None
     revision: Text | None = None
     license: Text = "unknown"
     note: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.repository is None) == (self.folder is None):
+            raise ValueError("expected either repository or folder, and not both")
 
 
 class GeneratedDataset(msgspec.Struct, frozen=True, tag_field="kind", tag="generated"):
@@ -229,6 +238,12 @@ class Catalogue:
                 if name not in found:
                     found[name] = _entry(name, path, kind)
         return [found[name] for name in sorted(found)]
+
+
+def checkpoint_of(entry: Entry[HubModel]) -> str:
+    """Where a model that is asked comes from: a hub id, or a folder's path; raises its Problem."""
+    profile = entry.require()
+    return profile.repository or str(entry.path.parent / (profile.folder or ""))
 
 
 def shipped_profiles() -> Path:

@@ -43,6 +43,19 @@ class AnswerCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     largest_error: Error
 
 
+class TokenCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A language model's next tokens beside the source's, each after the source's own words.
+
+    Of `tokens`, `same` have the same likeliest one. Errors of the logits: the norm of the
+    difference over the norm, its mean over the tokens and its largest.
+    """
+
+    tokens: Positive
+    same: NotNegative
+    mean_error: Error
+    largest_error: Error
+
+
 class LatencyCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Median ms of one inference, both measured in turns on this machine, warm-up apart."""
 
@@ -78,7 +91,8 @@ class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ConversionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A conversion and what the doctor found; `refusal` says why the outcome is not to be used.
 
-    `calibrated`, `checked`: how many images; none is in both. `nodes`: those that hurt most first.
+    `calibrated`, `checked`: how many images (of a model that is asked: answers); none is in both.
+    `nodes`: those that hurt most first.
     `kept_float`: nodes that quantisation left alone.
     """
 
@@ -97,6 +111,7 @@ class ConversionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     refusal: str | None = None
     counts: tuple[CountCheck, ...] = ()
     answers: AnswerCheck | None = None
+    tokens: TokenCheck | None = None
     source_score: float | None = None
     outcome_score: float | None = None
     latency: LatencyCheck | None = None
@@ -163,6 +178,12 @@ class ConversionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
             yield (
                 "probabilities",
                 f"off by {answers.mean_error:.4f} in the mean, {answers.largest_error:.3f} at most",
+            )
+        if (tokens := self.tokens) is not None:
+            yield "same token", f"{tokens.same} of {tokens.tokens} in {self.checked} answers"
+            yield (
+                "logits",
+                f"off by {tokens.mean_error:.2%} in the mean, {tokens.largest_error:.2%} at most",
             )
         if self.source_score is not None and self.outcome_score is not None:
             yield "highest score", f"{self.outcome_score:.3f}, the source's {self.source_score:.3f}"

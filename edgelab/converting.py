@@ -9,6 +9,10 @@ from edgelab import words
 from edgelab.catalogue import Catalogue
 from edgelab.conversion import ConversionReport
 from edgelab.home import Home
+from edgelab.problem import Problem
+from edgelab.settings.ask import AskSettings
+from edgelab.settings.common import VLM_FILE_PRECISIONS
+from edgelab.settings.convert_vlm import ConvertVlmSettings
 
 CONVERTED = "-converted"
 
@@ -23,8 +27,31 @@ def default_name(model: str, catalogue: Catalogue, home: Home) -> str:
     return f"{name}{CONVERTED}" if shipped else name
 
 
+def vlm_name(model: str) -> str:
+    """What the ONNX files of a checkpoint are called: it is asked with torch, they without."""
+    return f"{words.short_name(model)}-onnx"
+
+
+def vlm_conversion(settings: AskSettings) -> ConvertVlmSettings:
+    """Of the model that would be asked, to those of its precisions that files can have.
+
+    Raises Problem where none can.
+    """
+    wanted = tuple(each for each in settings.precisions if each in VLM_FILE_PRECISIONS)
+    if not wanted:
+        raise Problem(f"ONNX files are made in {', '.join(VLM_FILE_PRECISIONS)}: choose one first")
+    return ConvertVlmSettings(
+        model=settings.model,
+        revision=settings.revision,
+        name=vlm_name(settings.model),
+        precisions=wanted,
+        threads=settings.threads,
+    )
+
+
 def conversion_rows(reports: Iterable[ConversionReport]) -> list[list[str]]:
-    """A row a precision; `changed`: objects that come or go on the checked images."""
+    """A row a precision; `changed`: objects that come or go on the checked images, or a
+    language model's next tokens."""
     return [
         [
             report.precision.value,
@@ -40,6 +67,8 @@ def conversion_rows(reports: Iterable[ConversionReport]) -> list[list[str]]:
 
 
 def _changed(report: ConversionReport) -> str:
+    if (tokens := report.tokens) is not None:
+        return f"{tokens.tokens - tokens.same} of {tokens.tokens} next tokens"
     at = ", ".join(
         f"{check.changed} of {check.source} at {check.threshold:g}" for check in report.counts
     )

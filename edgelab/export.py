@@ -122,6 +122,10 @@ CONVERSION_COLUMNS = (
     "calibration_images",
     "activations",
     "sha256",
+    "tokens",
+    "same_tokens",
+    "logit_error_mean",
+    "logit_error_largest",
 )
 
 CLASS_COLUMNS = (
@@ -338,6 +342,7 @@ def _conversion_rows(record: RunRecord) -> Iterator[list[Value]]:
             report.calibrated,
             report.activations.value if report.activations else None,
             report.sha256,
+            *(msgspec.structs.astuple(report.tokens) if report.tokens else (None,) * 4),
         ]
         counts = [msgspec.structs.astuple(check) for check in report.counts]
         for row in counts or [(None,) * 4]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import median
 
 from edgelab import telemetry
-from edgelab.calibration import Calibration
-from edgelab.catalogue import Catalogue
+from edgelab.calibration import Calibration, Resource
+from edgelab.catalogue import Catalogue, checkpoint_of
 from edgelab.forecast import Fit, Forecast, fit_of, forecast
 from edgelab.home import Home
 from edgelab.hub_folder import cached_folder, own_folder
@@ -20,9 +20,20 @@ from edgelab.records import Outcome
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.base import TaskSettings
 from edgelab.settings.common import Precision
+from edgelab.settings.convert_vlm import ConvertVlmSettings
 from edgelab.settings.finetune import FinetuneSettings
 from edgelab.vlm_image import View, sight_of
-from edgelab.vlm_memory import QUESTION_TOKENS, Engine, Memory, engine_of, onnx_memory, torch_memory
+from edgelab.vlm_memory import (
+    DECODER,
+    EMBED_TOKENS,
+    QUESTION_TOKENS,
+    Engine,
+    Memory,
+    engine_of,
+    onnx_files,
+    onnx_memory,
+    torch_memory,
+)
 from edgelab.vlm_time import least_seconds
 from edgelab.vlm_weights import read_weights
 from edgelab.weights import model_file
@@ -56,6 +67,8 @@ def fits(settings: TaskSettings, home: Home, board: Board) -> dict[Precision, Fo
         return {precision: each for precision, each in found.items() if each is not None}
     if isinstance(settings, FinetuneSettings):
         return _finetune_fits(settings, home, board)
+    if isinstance(settings, ConvertVlmSettings):
+        return _convert_fits(settings, home, board)
     file = _model_file(settings.model, home)
     if file is None:
         return {}
@@ -111,9 +124,13 @@ def expected_memory(
 def least_question_s(
     settings: AskSettings, precision: Precision, home: Home, calibration: Calibration
 ) -> float | None:
-    """The least time of a question with torch on the calibrated board, s; None: not known."""
+    """The least time of a question on the calibrated board, s; None: not known."""
     folder = model_folder(settings.model, settings.revision, home)
-    if folder is None or engine_of(folder) == "onnx" or precision is Precision.Q4:
+    if folder is None:
+        return None
+    if engine_of(folder) == "onnx":
+        return _least_of_files(folder, settings, precision, calibration)
+    if precision is Precision.Q4:
         return None
     try:
         weights = read_weights(folder)
@@ -126,11 +143,26 @@ def least_question_s(
     )
 
 
+def _least_of_files(
+    folder: Path, settings: AskSettings, precision: Precision, calibration: Calibration
+) -> float | None:
+    """Without torch: the files that hold matrices are read once, the decoder again each token."""
+    try:
+        files = onnx_files(folder, precision)
+    except Problem:
+        return None
+    sizes = {file: file.stat().st_size for file in files if not file.name.startswith(EMBED_TOKENS)}
+    decoder = sum(size for file, size in sizes.items() if file.name.startswith(DECODER))
+    bandwidth = calibration.attained(Resource.MEMORY, settings.threads)
+    read = sum(sizes.values()) + (settings.max_new_tokens - 1) * decoder
+    return read / bandwidth if bandwidth else None
+
+
 def model_folder(model: str, revision: str | None, home: Home) -> Path | None:
     """Where a checkpoint lies, by catalogue name, hub id or path; None: it does not."""
     entry = Catalogue(home).hub_model(model)
     if entry is not None and entry.profile is not None:
-        model, revision = entry.profile.repository, revision or entry.profile.revision
+        model, revision = checkpoint_of(entry), revision or entry.profile.revision
     path = Path(model).expanduser()
     if path.is_dir():
         return path
@@ -148,7 +180,7 @@ def _estimated(memory: Memory, engine: Engine, precision: Precision, board: Boar
     peak, needed = (int(ratio * (each + shift)) for each in (memory.peak, memory.needed))
     source = f"estimated: {memory.parts}"
     if passes:
-        source += f"; corrected by {len(passes)} earlier passes"
+        source += f"; corrected by {len(passes)} earlier pass{'' if len(passes) == 1 else 'es'}"
     return Forecast(fit_of(peak, needed, board.available), peak, source, needed)
 
 
@@ -181,13 +213,30 @@ def _finetune_fits(
     if folder is None:
         return {}
     precision = Precision(settings.precision.value)
+    return _at_least(folder, precision, View(settings.max_pixels), "load the base", board)
+
+
+def _convert_fits(
+    settings: ConvertVlmSettings, home: Home, board: Board
+) -> dict[Precision, Forecast]:
+    """Of the checkpoint's own answers with torch, in FP32; quantising is not told."""
+    folder = model_folder(settings.model, settings.revision, home)
+    if folder is None:
+        return {}
+    return _at_least(folder, Precision.FP32, View(), "answer with torch", board)
+
+
+def _at_least(
+    folder: Path, precision: Precision, view: View, purpose: str, board: Board
+) -> dict[Precision, Forecast]:
+    """What a part of the work takes: `no` is certain, anything else is not told."""
     try:
-        memory = torch_memory(folder, precision, View(settings.max_pixels))
+        memory = torch_memory(folder, precision, view)
     except Problem:
         return {}
     told = fit_of(memory.peak, memory.needed, board.available)
     fit = told if told is Fit.NO else Fit.UNKNOWN
-    source = f"at least, to load the base: {memory.parts}"
+    source = f"at least, to {purpose}: {memory.parts}"
     return {precision: Forecast(fit, memory.peak, source, memory.needed)}
 
 

@@ -13,7 +13,7 @@ from edgelab.spec import Settings
 
 DETECTORS = (".onnx", ".pt", ".pth", ".safetensors")
 """What a detector can be run from; all but the first need torch once, to be exported."""
-CHECKPOINT_TASKS = frozenset({"ask", "finetune"})
+CHECKPOINT_TASKS = frozenset({"ask", "convert-vlm", "finetune"})
 """Their models are checkpoints: folders, or repositories of a hub."""
 TRAINING = "train"
 """Its models are architectures, which its runner knows."""
@@ -51,6 +51,24 @@ def model_named(given: str, catalogue: Catalogue, suffixes: Collection[str] = DE
         expected = " or ".join(suffixes)
         raise Problem(f"model {words.plain(given)}: not an {expected} file")
     return model
+
+
+def is_checkpoint(given: str, catalogue: Catalogue) -> bool:
+    """Whether it is a model that is asked: its name, a folder, or a hub id; no detector's name."""
+    if catalogue.model(given) is not None:
+        return False
+    path = Path(given).expanduser()
+    return catalogue.hub_model(given) is not None or path.is_dir() or _is_hub_id(given, path)
+
+
+def _is_hub_id(given: str, path: Path) -> bool:
+    """owner/name, where no file of that name lies here and it does not begin as a path."""
+    return (
+        given.count("/") == 1
+        and not given.startswith((".", "/", "~"))
+        and not path.exists()
+        and path.suffix.lower() not in DETECTORS
+    )
 
 
 def checkpoint_named(given: str, catalogue: Catalogue) -> str:

@@ -14,6 +14,7 @@ from edgelab.settings.base import TaskSettings
 from edgelab.settings.classify import ClassifySettings
 from edgelab.settings.common import Positive, Text
 from edgelab.settings.convert import ConvertSettings
+from edgelab.settings.convert_vlm import ConvertVlmSettings
 from edgelab.settings.detect import DetectSettings
 from edgelab.settings.finetune import FinetuneSettings
 from edgelab.settings.train import TrainSettings
@@ -24,6 +25,7 @@ Settings = (
     AskSettings
     | ClassifySettings
     | ConvertSettings
+    | ConvertVlmSettings
     | DetectSettings
     | FinetuneSettings
     | TrainSettings

@@ -13,7 +13,8 @@ from edgelab.settings.ask import AskSettings
 from edgelab.settings.base import MeasureSettings
 from edgelab.settings.classify import ClassifySettings
 from edgelab.settings.common import Order, Precision
-from edgelab.settings.convert import ConvertSettings
+from edgelab.settings.convert import ConversionSettings, ConvertSettings
+from edgelab.settings.convert_vlm import ConvertVlmSettings
 from edgelab.settings.detect import DetectSettings
 from edgelab.settings.finetune import FinetuneSettings
 from edgelab.settings.train import TrainSettings
@@ -77,7 +78,9 @@ def steps_of(spec: RunSpec) -> tuple[Step, ...]:
                 _SCORE,
             )
         case ConvertSettings() as settings:
-            return _converting(settings)
+            return _converting("runners.convert", settings)
+        case ConvertVlmSettings() as settings:
+            return _converting("runners.convert_vlm", settings)
         case FinetuneSettings() as settings:
             return _finetuning(settings)
         case TrainSettings() as settings:
@@ -85,14 +88,11 @@ def steps_of(spec: RunSpec) -> tuple[Step, ...]:
             return (Step(TRAIN_STEP, "runners.train_together" if several else "runners.train"),)
 
 
-def _converting(settings: ConvertSettings) -> tuple[Step, ...]:
-    """The FP32 file, then each precision, which may be refused alone."""
+def _converting(module: str, settings: ConversionSettings) -> tuple[Step, ...]:
+    """What all stand on first, then each precision, which may be refused alone."""
     return (
-        Step(MODEL, "runners.convert", (MODEL,)),
-        *(
-            Step(each.value, "runners.convert", (each.value,), needed=False)
-            for each in settings.precisions
-        ),
+        Step(MODEL, module, (MODEL,)),
+        *(Step(each.value, module, (each.value,), needed=False) for each in settings.precisions),
     )
 
 

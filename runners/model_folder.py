@@ -73,9 +73,7 @@ class ModelFolder:
 
     def keep_report(self, report: ConversionReport) -> None:
         """Write the doctor's report, also that of a refused conversion."""
-        path = self._report(report.precision)
-        replace_file(path, msgspec.json.format(msgspec.json.encode(report)) + b"\n", shared=True)
-        replace_file(path.with_suffix(".txt"), report.text().encode(), shared=True)
+        keep_report(self.path, report)
 
     def _write(self, profile: DetectorProfile) -> None:
         replace_file(self.path / PROFILE, msgspec.toml.encode(profile), shared=True)
@@ -86,8 +84,12 @@ class ModelFolder:
                 f"{self.path}: holds another model than {model.path}: choose another name (--name)"
             )
 
-    def _report(self, precision: Precision) -> Path:
-        return self.path / f"{precision}.json"
+
+def keep_report(folder: Path, report: ConversionReport) -> None:
+    """Write a report beside the model, for programs and for a person."""
+    path = folder / f"{report.precision}.json"
+    replace_file(path, msgspec.json.format(msgspec.json.encode(report)) + b"\n", shared=True)
+    replace_file(path.with_suffix(".txt"), report.text().encode(), shared=True)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from textual.message import Message
 
 from edgelab import words
 from edgelab.catalogue import Catalogue, DatasetProfile, Entry, HubModel, ModelProfile
-from edgelab.converting import default_name
+from edgelab.converting import default_name, vlm_conversion
 from edgelab.export import rows_csv
 from edgelab.forecast import Fit
 from edgelab.lab import Lab
@@ -28,7 +28,7 @@ from edgelab.results import ResultRow, table
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.base import MeasureSettings
 from edgelab.settings.common import Precision
-from edgelab.settings.convert import ConvertSettings
+from edgelab.settings.convert import ConversionSettings, ConvertSettings
 from edgelab.settings.detect import DetectSettings
 from edgelab.settings.train import TrainSettings
 from screens.actions import Place, bindings
@@ -141,8 +141,9 @@ class LabScreen(TableScreen):
         run = self._run_to_show(snapshot)
         if run is not None and (self.live is None or self.live.folder.id != run.spec.id):
             self.open(run)
-        if any(isinstance(run.spec.settings, ConvertSettings) for run in snapshot.over[:1]):
+        if any(isinstance(run.spec.settings, ConversionSettings) for run in snapshot.over[:1]):
             self._models = self.catalogue.models()
+            self._hub_models = self.catalogue.hub_models()
         self._show_results()
         self._show_models()
 
@@ -290,10 +291,13 @@ class LabScreen(TableScreen):
         )
 
     def action_convert(self) -> None:
-        """Convert the chosen model; images of the chosen dataset calibrate and check it."""
+        """Convert the chosen model; images of the chosen dataset calibrate and check a detector."""
         model, dataset = self.models.row, self.datasets.row
+        if isinstance(self.settings, AskSettings) and model is not None:
+            self._convert_asked(model, self.settings)
+            return
         if not isinstance(self.settings, DetectSettings):
-            self.console.say("only detectors: others are converted by the run itself", bad=True)
+            self.console.say("a classifier is converted by the run itself", bad=True)
             return
         wanted = [each for each in self.settings.precisions if each is not Precision.FP32]
         if model is None or dataset is None or not wanted:
@@ -313,6 +317,15 @@ class LabScreen(TableScreen):
             threads=self.settings.threads,
         )
         self.console.submit(settings, f"convert {name}")
+
+    def _convert_asked(self, model: ModelRow, asked: AskSettings) -> None:
+        """Make the ONNX files that are asked without torch."""
+        try:
+            settings = vlm_conversion(changed(asked, model=model.entry.name))
+        except Problem as problem:
+            self.console.say(str(problem), bad=True)
+            return
+        self.console.submit(settings, f"convert {model.entry.name}")
 
     def action_train(self) -> None:
         """Type what a training is to be, and begin it."""

@@ -22,7 +22,7 @@ from edgelab.record import RunRecord
 from edgelab.records import Item
 from edgelab.scored import scored_rows
 from edgelab.settings.ask import AskSettings
-from edgelab.settings.convert import ConvertSettings
+from edgelab.settings.convert import ConversionSettings
 from edgelab.settings.detect import DetectSettings
 from screens.actions import Place, bindings
 from screens.breakdown import class_table, count_table, lines_at
@@ -347,7 +347,7 @@ class RunScreen(TableScreen):
     def action_export(self) -> None:
         """Write what the open tab shows; else one row an image, or a training's curves."""
         folder = self.console.lab.folder(self.record.spec.id)
-        converts = isinstance(self.record.spec.settings, ConvertSettings)
+        converts = isinstance(self.record.spec.settings, ConversionSettings)
         training = self.source.projection.training if self.source is not None else None
         if converts or self.query_one("#doctor").display:
             self._export_conversions()

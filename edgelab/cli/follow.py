@@ -29,7 +29,7 @@ from edgelab.reader import LiveRun, Replay
 from edgelab.record import RunRecord
 from edgelab.records import MEASURE, TRAIN, Outcome
 from edgelab.results import SHOWN, Column, R, ResultRow, rows_of
-from edgelab.settings.convert import ConvertSettings
+from edgelab.settings.convert import ConversionSettings
 from edgelab.training_state import TrainingState
 
 TICK_S = 0.25
@@ -95,7 +95,7 @@ def print_results(record: RunRecord) -> None:
 def _print_conversions(record: RunRecord) -> None:
     if record.conversions and not record.passes:
         print_table(CONVERSION_TITLES, conversion_rows(record.conversions))
-        if isinstance(record.spec.settings, ConvertSettings):
+        if isinstance(record.spec.settings, ConversionSettings):
             print(f"known as: {words.plain(record.spec.settings.name)}")
 
 

@@ -31,6 +31,9 @@ class Precision(StrEnum):
     Q4 = "q4"
 
 
+VLM_FILE_PRECISIONS = (Precision.FP32, Precision.FP16, Precision.INT8, Precision.Q4)
+"""What the ONNX files of a vision-language model can be made in."""
+
 DETECTOR_PRECISIONS = (Precision.FP32, Precision.FP16, Precision.INT8)
 """What a model file of ONNX Runtime can be converted to."""
 

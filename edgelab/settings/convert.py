@@ -30,15 +30,23 @@ class Activations(StrEnum):
 FolderName = Annotated[str, Meta(pattern=r"^[^/\\.][^/\\]*$", max_length=100)]
 
 
-class ConvertSettings(TaskSettings, frozen=True, kw_only=True, tag="convert"):
-    """One detector in one or more precisions; images of `dataset` calibrate and judge it.
+class ConversionSettings(TaskSettings, frozen=True, kw_only=True):
+    """A conversion to one or more precisions; `name`: what the outcome is called in the catalogue.
 
-    `model` is a catalogue name or the path of a model file; `name` what the outcome is called in
-    the catalogue. `images`: the image folder of a COCO .json. `split`: None means the calibration
-    split of the dataset's profile.
+    A precision is made in a step of its own and may be refused alone.
     """
 
     name: FolderName
+    precisions: Annotated[tuple[Precision, ...], Meta(min_length=1)]
+
+
+class ConvertSettings(ConversionSettings, frozen=True, kw_only=True, tag="convert"):
+    """One detector in one or more precisions; images of `dataset` calibrate and judge it.
+
+    `model` is a catalogue name or the path of a model file. `images`: the image folder of a COCO
+    .json. `split`: None means the calibration split of the dataset's profile.
+    """
+
     images: Text | None = None
     split: Text | None = None
     precisions: Annotated[tuple[Precision, ...], Meta(min_length=1)] = (

@@ -6,11 +6,12 @@ Nothing but headers is read of the weights, and a few of their blocks.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edgelab.catalogue import Catalogue
+from edgelab.catalogue import Catalogue, checkpoint_of
 from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.settings.common import Precision
@@ -62,22 +63,27 @@ class Checkpoint:
 
 
 def find_checkpoint(
-    model: str, revision: str | None, home: Home, tell: OnBytes | None = None
+    model: str,
+    revision: str | None,
+    home: Home,
+    tell: OnBytes | None = None,
+    precisions: Sequence[Precision] = (),
 ) -> Checkpoint:
     """The model by its catalogue name, its folder, or its hub id; raises Problem.
 
-    What is not on the board is downloaded, `tell` hears how far it has come.
+    What is not on the board is downloaded, `tell` hears how far it has come. `precisions`: those
+    that will be asked for, where each has files of its own.
     """
     name, source = model, model
     entry = Catalogue(home).hub_model(model)
     if entry is not None:
         profile = entry.require()
-        name, source, revision = entry.name, profile.repository, revision or profile.revision
+        name, source, revision = entry.name, checkpoint_of(entry), revision or profile.revision
     path = Path(source).expanduser()
     if path.is_dir():
         return Checkpoint(name if entry is not None else path.name, path)
     if source.count("/") == 1 and not source.startswith((".", "/", "~")):
-        return Checkpoint(name, find_model(source, revision, home, tell))
+        return Checkpoint(name, find_model(source, revision, home, tell, precisions))
     raise Problem(f"{model}: neither a model of the catalogue, nor a folder, nor a hub id")
 
 

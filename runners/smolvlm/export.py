@@ -70,7 +70,7 @@ def export(checkpoint: Path, target: Path, precision: str) -> None:
             for file in (data_file(Path(name)), Path(name)):  # with the graph, the part is there
                 if (Path(made) / file).exists():
                     (Path(made) / file).replace(onnx_folder / file)
-    _copy_beside(checkpoint, target)
+    copy_beside(checkpoint, target)
 
 
 def _write(
@@ -114,7 +114,8 @@ def _four_bits(source: Path) -> Any:
     return quantizer.model.model
 
 
-def _copy_beside(checkpoint: Path, target: Path) -> None:
+def copy_beside(checkpoint: Path, target: Path) -> None:
+    """Copy what a runner needs besides the graphs."""
     if checkpoint.resolve() == target.resolve():
         return
     for name in BESIDE:

@@ -28,11 +28,15 @@ class Layout:
     decoder: Path
 
     @property
+    def graphs(self) -> tuple[Path, ...]:
+        """The three .onnx files."""
+        return (self.vision_encoder, self.embed_tokens, self.decoder)
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """All files, those beside them that hold weights included."""
-        models = (self.vision_encoder, self.embed_tokens, self.decoder)
-        beside = [model.with_name(f"{model.name}_data") for model in models]
-        return (*models, *(file for file in beside if file.is_file()))
+        beside = [graph.with_name(f"{graph.name}_data") for graph in self.graphs]
+        return (*self.graphs, *(file for file in beside if file.is_file()))
 
     @property
     def size_bytes(self) -> int:

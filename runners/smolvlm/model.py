@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter_ns
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onnxruntime import OrtValue
 
 from edgelab.problem import Problem
+from runners.asking.reply import OnStage, nobody
 from runners.images import Pixels
 from runners.session import open_session, session_options
 from runners.smolvlm.config import end_tokens, read_config, read_image_config
@@ -67,10 +68,14 @@ class Answer:
 class SmolVlm:
     """A SmolVLM folder with `onnx/` files, loaded in one precision.
 
-    Raises Problem where the folder is not one, or lacks that precision.
+    `on_stage` hears which stage begins. Raises Problem where the folder is not one, or lacks that
+    precision.
     """
 
-    def __init__(self, folder: Path, precision: str, threads: int) -> None:
+    def __init__(
+        self, folder: Path, precision: str, threads: int, on_stage: OnStage = nobody
+    ) -> None:
+        self._on_stage = on_stage
         config = read_config(folder)
         files = find_layout(folder, precision)
         self._image_token = config.image_token_id
@@ -86,9 +91,11 @@ class SmolVlm:
         self, image: Pixels, longest_edge: int | None = None, split: bool | None = None
     ) -> Seen:
         """Encode an image; None: tiled as the model's own files say."""
+        self._on_stage("preprocess")
         started = perf_counter_ns()
         tiles = cut(image, self._images, longest_edge, split)
         cut_at = perf_counter_ns()
+        self._on_stage("vision encode")
         features = np.concatenate([self._encoded(tile) for tile in tiles.pixels])
         return Seen(tiles, features, (cut_at - started) / 1e6, (perf_counter_ns() - cut_at) / 1e6)
 
@@ -96,14 +103,16 @@ class SmolVlm:
         self, seen: Seen, question: str, most_tokens: int, on_text: OnText | None = None
     ) -> Answer:
         """At most `most_tokens` tokens; `on_text` is told of the answer as it grows."""
+        self._on_stage("prefill")
         started = perf_counter_ns()
-        ids = self._prompts.tokens(question, seen.tiles)
+        ids = self.prompt(seen, question)
         tokens: list[int] = []
         first = started
         text = _Text(self._prompts.tokenizer, on_text)
         for token in self._generated(self._embedded(ids, seen.features), most_tokens):
             if not tokens:
                 first = perf_counter_ns()
+                self._on_stage("decode")
             tokens.append(token)
             text.add(token)
         ended = perf_counter_ns()
@@ -116,11 +125,19 @@ class SmolVlm:
             cut=len(tokens) >= most_tokens and tokens[-1] not in self._ends,
         )
 
-    def first_logits(self, seen: Seen, question: str) -> Floats:
-        """Logits (vocabulary) of the answer's first token."""
+    def prompt(self, seen: Seen, question: str) -> list[int]:
+        """The ids of the whole prompt."""
+        return self._prompts.tokens(question, seen.tiles)
+
+    def next_logits(self, seen: Seen, question: str, answer: Sequence[int]) -> Floats:
+        """Logits (tokens of `answer`, vocabulary): each row behind the tokens before it."""
         self._decoder.forget()
-        ids = self._prompts.tokens(question, seen.tiles)
-        return self._decoder.next_logits(self._embedded(ids, seen.features))
+        embeds = self._embedded(self.prompt(seen, question), seen.features)
+        rows = []
+        for token in answer:
+            rows.append(self._decoder.next_logits(embeds))
+            embeds = self._embedding(token)
+        return np.stack(rows).astype(np.float32, copy=False)
 
     def _encoded(self, tile: Floats) -> Floats:
         """One tile at a time: the attention of all at once would take many times the memory."""
@@ -152,7 +169,11 @@ class SmolVlm:
             yield token
             if token in self._ends:
                 return
-            embeds = _run(self._embed, {"input_ids": np.array([[token]], np.int64)})
+            embeds = self._embedding(token)
+
+    def _embedding(self, token: int) -> Floats:
+        embeds: Floats = _run(self._embed, {"input_ids": np.array([[token]], np.int64)})
+        return embeds
 
 
 class _Decoder:

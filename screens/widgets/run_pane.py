@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from edgelab import words
 from edgelab.projection import RunProjection
 from edgelab.records import TRAIN, AskedItem, Asking, ClassifiedItem, Item, Outcome
-from edgelab.settings.convert import ConvertSettings
+from edgelab.settings.convert import ConversionSettings
 from screens.ink import BLANK, Ink, Line, Tone, bar, flow, label, spread, strong, width_of, wrap
 from screens.widgets.projection_pane import ProjectionPane, outcome_tone
 
@@ -96,7 +96,7 @@ def _progress(run: RunProjection) -> tuple[int, int | None, str]:
     if training is not None and (run.outcome.over or (run.phase and run.phase.name == TRAIN)):
         return training.steps, training.planned, "steps"
     settings = run.spec.settings
-    if run.outcome.over and isinstance(settings, ConvertSettings):
+    if run.outcome.over and isinstance(settings, ConversionSettings):
         made = sum(report.refusal is None for report in run.conversions.values())
         return made, len(settings.precisions), "precisions"
     measuring = run.current is not None and run.current.started is not None
@@ -193,7 +193,7 @@ def _counts(run: RunProjection, item: Item, width: int) -> list[Line]:
 def _verdicts(run: RunProjection, width: int) -> list[Line]:
     """What the quantisation doctor says of each precision; its report has a tab of its own."""
     lines: list[Line] = []
-    if not isinstance(run.spec.settings, ConvertSettings):
+    if not isinstance(run.spec.settings, ConversionSettings):
         return lines
     for report in run.conversions.values():
         faster = report.latency.ratio if report.latency else None

@@ -21,13 +21,16 @@ from edgelab.forecast import Fit
 from edgelab.home import Home
 from edgelab.hub_folder import WHOLE
 from edgelab.lab import Lab
+from edgelab.pace import pace_of
 from edgelab.problem import Problem
 from edgelab.record import RECORD_VERSION, PassSummary, RunRecord
 from edgelab.records import Outcome
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
+from edgelab.settings.convert_vlm import ConvertVlmSettings
 from edgelab.settings.finetune import BasePrecision, FinetuneSettings
 from edgelab.spec import SPEC_VERSION, RunSpec
+from edgelab.tally import LatencyFigures
 from edgelab.vlm_memory import QUESTION_TOKENS
 from tests.edgelab.test_roofline import calibration, rate
 from tests.edgelab.test_vlm_memory import NARROW, VOCABULARY, WIDE, checkpoint
@@ -107,6 +110,30 @@ def test_no_is_refused_in_one_line_that_says_what_would_do(
         refuse_what_does_not_fit([settings], home, Board(GB, [before]))
 
 
+@pytest.mark.parametrize(("measured", "expected", "said"), [
+    (498_000_000, 512_000_000, "forecast 512 MB, measured 498 MB, -3 %"),
+    (498_000_000, None, "498 MB"),
+    (None, 512_000_000, "forecast 512 MB"),
+    (None, None, ""),
+])  # fmt: skip
+def test_the_forecast_stands_beside_what_was_measured(
+    measured: int | None, expected: int | None, said: str
+) -> None:
+    summary = PassSummary(
+        Precision.FP32, Outcome.FINISHED, peak_memory_bytes=measured, forecast_bytes=expected
+    )
+    assert summary.memory_words == said
+
+
+def test_a_conversion_is_refused_where_torch_cannot_answer_first(
+    settings: AskSettings, home: Home
+) -> None:
+    made = ConvertVlmSettings(model=settings.model, name="tiny-onnx")
+    assert fits(made, home, Board(GB))[Precision.FP32].fit is Fit.UNKNOWN
+    with pytest.raises(Problem, match="at least, to answer with torch"):
+        refuse_what_does_not_fit([made], home, Board(100))
+
+
 def test_a_model_that_is_not_here_is_not_known(home: Home) -> None:
     settings = AskSettings(model="lab/tiny", dataset="shapes")
     found = fits(settings, home, Board(GB))[Precision.FP32]
@@ -163,3 +190,32 @@ def test_the_least_time_is_arithmetic_and_bandwidth(settings: AskSettings, home:
     assert rounded < found
     assert least_question_s(settings, Precision.FP32, home, calibration()) is None
     assert least_question_s(settings, Precision.Q4, home, board) is None
+
+
+def test_the_least_time_without_torch_is_reading_the_files(
+    settings: AskSettings, home: Home
+) -> None:
+    board = calibration(rate(Resource.MEMORY, 2, 1e6))
+    files = Path(settings.model) / "onnx"
+    files.mkdir()
+    for part, size in (("vision_encoder", 300), ("embed_tokens", 9000),
+                       ("decoder_model_merged", 100)):  # fmt: skip
+        (files / f"{part}_q4.onnx").write_bytes(bytes(size))
+    found = least_question_s(settings, Precision.Q4, home, board)
+    assert found == pytest.approx((300 + 16 * 100) / 1e6)
+    assert least_question_s(settings, Precision.FP32, home, board) is None
+
+
+def test_the_time_told_is_the_newest_measured_else_the_floor(settings: AskSettings) -> None:
+    def run(p50_ms: float, outcome: Outcome = Outcome.FINISHED) -> RunRecord:
+        record = past(settings, GB, GB)
+        latency = LatencyFigures(20, p50_ms=p50_ms)
+        summary = msgspec.structs.replace(record.passes[0], outcome=outcome, latency=latency)
+        return msgspec.structs.replace(record, passes=(summary,))
+
+    precisions = (Precision.FP32, Precision.INT8)
+    newest_first = [run(900.0, Outcome.KILLED), run(23.14), run(50.0)]
+    found = pace_of(settings.model, precisions, newest_first, lambda _: 0.8)
+    assert found.words == "fp32 23.1 ms; at least int8 800 ms"
+    assert found.document() == {"measured": {"fp32": 23.14}, "least": {"int8": 800.0}}
+    assert pace_of("another", precisions, newest_first).words == "–"

@@ -104,6 +104,16 @@ def endless(detect: tuple[str, ...]) -> tuple[str, ...]:
     return (*detect, "--repetitions", "1000000", "--detach")
 
 
+def board_without_torch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """Another lab; from now on, whoever imports torch fails."""
+    blocked = folder / "blocked"
+    for name in ("torch", "torchvision", "transformers", "ultralytics"):
+        (blocked / name).mkdir(parents=True)
+        (blocked / name / "__init__.py").write_text("raise RuntimeError('no torch on this board')")
+    monkeypatch.setenv("PYTHONPATH", str(blocked))
+    return CommandLine(Home(folder / "board"))
+
+
 def eventually(condition: Callable[[], Any]) -> Any:
     """Wait for other processes to make it true; fails when patience ends."""
     deadline = time.monotonic() + PATIENCE_S

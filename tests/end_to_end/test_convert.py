@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgelab.home import Home
-from tests.end_to_end.conftest import CommandLine, end_supervisor
+from tests.end_to_end.conftest import CommandLine, board_without_torch, end_supervisor
 
 
 @pytest.fixture
@@ -23,12 +22,7 @@ def convert(colours: tuple[str, str], tmp_path: Path) -> tuple[str, ...]:
 @pytest.fixture
 def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """Another lab, where whoever imports torch fails."""
-    blocked = tmp_path / "blocked"
-    for name in ("torch", "torchvision", "ultralytics"):
-        (blocked / name).mkdir(parents=True)
-        (blocked / name / "__init__.py").write_text("raise RuntimeError('no torch on this board')")
-    monkeypatch.setenv("PYTHONPATH", str(blocked))
-    return CommandLine(Home(tmp_path / "board"))
+    return board_without_torch(tmp_path, monkeypatch)
 
 
 def test_a_converted_model_runs_on_another_board_as_it_is(

@@ -33,8 +33,8 @@ class AskedRun:
     folder: RunFolder
 
     @staticmethod
-    def new(home: Home, **settings: Any) -> AskedRun:
-        folder = RunFolder(home.runs / "00000001")
+    def new(home: Home, run: str = "00000001", **settings: Any) -> AskedRun:
+        folder = RunFolder(home.runs / run)
         folder.path.mkdir(parents=True)
         chosen = AskSettings(**{"threads": 1, "max_new_tokens": 6, "warmup": 1, **settings})
         folder.write_spec(RunSpec(SPEC_VERSION, folder.id, 1, "asked", 1.7e9, chosen))

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from edgelab.answers import Number, parse_count
+from edgelab.comparison import compare
 from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.records import (
@@ -20,6 +21,8 @@ from edgelab.records import (
     PassStarted,
 )
 from edgelab.records import Warning as WarningRecord
+from edgelab.result_table import table_of_runs
+from edgelab.results import as_dict, rows_of
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
 from tests.runners.asked_run import IMAGES, AskedRun, write_coloured_cells
@@ -30,8 +33,12 @@ pytest.importorskip("transformers")
 pytest.importorskip("bitsandbytes")
 
 from runners.asking.checkpoint import TORCH_PRECISIONS
+from runners.asking.onnx_engine import OnnxEngine
+from runners.asking.reply import StageOutOfMemory
 from runners.finetuning.relaxed import match
+from runners.images import read_image
 from runners.smolvlm.export import export
+from runners.smolvlm.model import SmolVlm
 from tests.runners import tiny_vlms as tiny
 from tests.runners.tiny_smolvlm import build_smolvlm, says_digits
 
@@ -122,7 +129,7 @@ def test_what_runs_is_proven(home: Home, onnx_folder: Path, coco: Path) -> None:
 def test_an_encoding_of_its_own_for_every_question_gives_the_same_answers(
     home: Home, onnx_folder: Path, coco: Path, tmp_path: Path
 ) -> None:
-    answers = {}
+    answers, records = {}, {}
     for share in (True, False):
         run = AskedRun.new(
             Home(tmp_path / str(share)), model=str(onnx_folder), dataset=str(coco),
@@ -130,9 +137,40 @@ def test_an_encoding_of_its_own_for_every_question_gives_the_same_answers(
         )  # fmt: skip
         run.run()
         answers[share] = [(item.question, item.answer) for item in run.items()]
+        records[share] = run.projection().record()
         shared = [item.stages.vision_shared for item in run.items() if item.stages]
         assert any(shared) == share
     assert answers[True] == answers[False]
+    labels = [each["image_encoding"] for r in records.values() for each in map(as_dict, rows_of(r))]
+    assert labels == ["shared", "each anew"]
+    both = [table_of_runs(str(share), [record]) for share, record in records.items()]
+    (told,) = compare(*both).differences
+    assert told.words == "image encoding: shared / each anew"
+    (row,) = compare(*both).rows
+    assert row.ratio("images_per_s") is not None
+
+
+def test_each_stage_is_marked_when_it_begins_and_named_where_memory_runs_out(
+    digits_folder: Path, coco: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = AskSettings(model=str(digits_folder), dataset=str(coco), threads=1)
+    stages: list[str] = []
+    engine = OnnxEngine(digits_folder, Precision.FP32, settings, stages.append)
+    image = read_image(coco.parent / "images" / "1.png")
+    for shared in (False, True):
+        engine.ask(0, image, "How many?", share=shared, on_text=None)
+    first = ["load", "preprocess", "vision encode", "prefill", "decode"]
+    assert stages == [*first, "prefill", "decode"]
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("Failed to allocate memory for requested buffer")
+
+    for method, stage in (("_embedding", "decode"), ("_embedded", "prefill"),
+                          ("_encoded", "vision encode")):  # fmt: skip
+        with monkeypatch.context() as patch:
+            patch.setattr(SmolVlm, method, fail)
+            with pytest.raises(StageOutOfMemory, match=f"in the stage {stage}: "):
+                engine.ask(stage, image, "How many?", share=True, on_text=None)
 
 
 def test_a_run_goes_on_where_it_stood_but_not_with_another_model(
@@ -212,17 +250,20 @@ def test_all_at_once_is_no_way_to_ask() -> None:
 
 
 @pytest.mark.parametrize("family", ["smolvlm", "qwen2_vl", "qwen2_5_vl", "paligemma", "mobilevlm"])
-def test_every_family_is_asked(home: Home, coco: Path, tmp_path: Path, family: str) -> None:
+def test_every_family_is_asked_in_every_precision(
+    home: Home, coco: Path, tmp_path: Path, family: str
+) -> None:
     build = build_smolvlm if family == "smolvlm" else getattr(tiny, f"build_{family}")
     folder = build(tmp_path / family)
-    precisions = TORCH_PRECISIONS if family == "smolvlm" else (Precision.FP32,)
-    run = AskedRun.new(home, model=str(folder), dataset=str(coco), limit=1, precisions=precisions)
+    run = AskedRun.new(
+        home, model=str(folder), dataset=str(coco), limit=1, precisions=TORCH_PRECISIONS
+    )
     run.run()
     items = run.items()
-    assert len(items) == len(CLASSES) * len(precisions)
+    assert len(items) == len(CLASSES) * len(TORCH_PRECISIONS)
     assert all(item.error is None and item.stages is not None for item in items)
     assert [item.stages.vision_shared for item in items if item.stages] == (
-        [False, True, True] * len(precisions)
+        [False, True, True] * len(TORCH_PRECISIONS)
     )
     expected = {each.precision: each.peak_bytes for each in run.events(Forecasted)}
     for ended in run.events(PassEnded):

@@ -1,4 +1,7 @@
-"""`edgelab convert`: a detector in other precisions, each examined by the quantisation doctor."""
+"""`edgelab convert`: a model in other precisions, each examined by the quantisation doctor.
+
+A detector becomes a file a precision, a SmolVLM the three ONNX files that are asked without torch.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,34 @@ from pathlib import Path
 
 from edgelab.catalogue import Catalogue
 from edgelab.cli.dataset_options import named_images
-from edgelab.converting import default_name
+from edgelab.converting import default_name, vlm_name
 from edgelab.home import Home
 from edgelab.machine import usable_cores
-from edgelab.naming import model_named
+from edgelab.naming import checkpoint_named, is_checkpoint, model_named
 from edgelab.problem import Problem
 from edgelab.schema import convert
-from edgelab.settings.common import DETECTOR_PRECISIONS
+from edgelab.settings.common import VLM_FILE_PRECISIONS
 from edgelab.settings.convert import Activations, Calibration, ConvertSettings
+from edgelab.settings.convert_vlm import ConvertVlmSettings
 
-HELP = "a detector in other precisions"
+HELP = "a detector or a SmolVLM in other precisions"
+
+_OF_DETECTORS = ("dataset", "images", "split", "image_size")
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """The model, precisions, data, and how integers are chosen."""
     command.add_argument(
-        "model", metavar="MODEL", help="a name, or an .onnx, .pt, .pth or .safetensors file"
-    )
-    command.add_argument(
-        "--precision", nargs="+", action="extend", choices=[*map(str, DETECTOR_PRECISIONS)],
-        metavar="P", help="fp32, fp16, int8; several (default fp16 int8)",
+        "model", metavar="MODEL",
+        help="a name, an .onnx, .pt, .pth or .safetensors file; a SmolVLM's name, hub id or folder",
     )  # fmt: skip
+    command.add_argument(
+        "--precision", nargs="+", action="extend", choices=[*map(str, VLM_FILE_PRECISIONS)],
+        metavar="P",
+        help="fp32, fp16, int8, q4 (SmolVLM); several (default fp16 int8, of a SmolVLM "
+        "fp32 int8 q4)",
+    )  # fmt: skip
+    command.add_argument("--revision", metavar="REV", help="the commit of a hub's repository")
     command.add_argument(
         "--dataset", metavar="D",
         help="what calibrates and checks: a name, a folder of images, a COCO .json (with "
@@ -54,8 +64,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
     )
 
 
-def settings(options: argparse.Namespace, catalogue: Catalogue) -> tuple[ConvertSettings, str]:
+def settings(
+    options: argparse.Namespace, catalogue: Catalogue
+) -> tuple[ConvertSettings | ConvertVlmSettings, str]:
     """The settings and the title of the run; raises Problem naming the option."""
+    if is_checkpoint(options.model, catalogue):
+        return _vlm_settings(options, catalogue)
     model = model_named(options.model, catalogue)
     raw = {
         "task": "convert",
@@ -72,6 +86,27 @@ def settings(options: argparse.Namespace, catalogue: Catalogue) -> tuple[Convert
     }
     chosen = convert(raw, ConvertSettings, "convert")
     return chosen, f"convert {Path(chosen.model).stem}"
+
+
+def _vlm_settings(
+    options: argparse.Namespace, catalogue: Catalogue
+) -> tuple[ConvertVlmSettings, str]:
+    for name in _OF_DETECTORS:
+        if getattr(options, name) is not None:
+            raise Problem(
+                f"--{name.replace('_', '-')}: for detectors only, {options.model} is none"
+            )
+    model = checkpoint_named(options.model, catalogue)
+    raw = {
+        "task": "convert-vlm",
+        "model": model,
+        "revision": options.revision,
+        "name": options.name or vlm_name(model),
+        "threads": options.threads if options.threads is not None else usable_cores(),
+    }
+    if options.precision:
+        raw["precisions"] = options.precision
+    return convert(raw, ConvertVlmSettings, "convert"), f"convert {Path(model).name}"
 
 
 def _data(options: argparse.Namespace, model: str, catalogue: Catalogue) -> dict[str, object]:
