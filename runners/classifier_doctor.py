@@ -18,7 +18,7 @@ from runners.classifier import ImageClassifier, Probabilities
 from runners.classifier_file import ClassifierFile
 from runners.detections import NotFinite
 from runners.images import ImageProblem, read_image
-from runners.quantisation_doctor import Examination, common_findings
+from runners.quantisation_doctor import Examination, Timed, common_findings
 
 CHANGED_SHARE = 0.1
 """Refused where more of the images than this get another answer than the source gives them..."""
@@ -59,6 +59,7 @@ def examine(
     Images that cannot be read are left out. Raises Problem where the outcome cannot be run at all.
     """
     classifiers = [ImageClassifier(path, source.side, threads) for path in (source.path, outcome)]
+    timed = [Timed(classifier) for classifier in classifiers]
     before: list[Probabilities] = []
     after: list[Probabilities] = []
     tensors = []
@@ -70,7 +71,10 @@ def examine(
             continue
         tensors.append(tensor)
         try:
-            pair = [each.postprocess(each.infer(each.cast(tensor))) for each in classifiers]
+            pair = [
+                each.postprocess(watch.infer(each.cast(tensor)))
+                for each, watch in zip(classifiers, timed, strict=True)
+            ]
         except NotFinite:
             not_finite += 1
         else:
@@ -78,7 +82,7 @@ def examine(
             after.append(pair[1])
         on_image(number)
     return ClassifierExamination(
-        **common_findings(source, outcome, classifiers, tensors),
+        **common_findings(source, outcome, timed, tensors),
         not_finite=not_finite,
         checked=len(tensors),
         answers=_answers(np.array(before), np.array(after)) if before else None,

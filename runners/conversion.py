@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import tempfile
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +34,7 @@ from runners.memory import is_out_of_memory
 from runners.model_file import load_graph
 from runners.model_folder import CarriedFiles
 from runners.quantisation_doctor import Examination, compare_latency
-from runners.quantise import to_half, to_integer
+from runners.quantise import Integers, signed, to_half, to_integer
 from runners.session import RUNTIME
 from runners.step import RunningStep, now
 
@@ -46,8 +46,6 @@ CHECKED_ON_EVALUATED = (
     "checked on images that a run evaluates, for the source finds nothing on the others"
 )
 
-TRIAL_IMAGES = 2
-"""Enough for a trial: speed does not depend on the ranges that calibration finds."""
 TRIAL_LIMIT_BYTES = 100_000_000
 """Of larger models no second INT8 file is made for a trial."""
 
@@ -210,63 +208,78 @@ class Converter:
 
     def _make_automatic(self, path: Path) -> ConversionReport:
         """The faster activations; the others where the doctor refuses them."""
-        trials = self._trials()
-        order = [trial.activations for trial in trials] or [Activations.U8]
-        report = self._quantised(path, order[0], trials)
-        if report.refusal is None or len(order) == 1:
-            return report
-        other = self._quantised(path, order[1], trials)
-        if other.refusal is not None and report.executed.integer:
-            return replace(
-                report, remarks=(*report.remarks, f"{order[1]} activations: {other.refusal}")
+        made = self._quantised()
+        variants = {Activations.U8: made.model}
+        trials: tuple[Trial, ...] = ()
+        if self.model.size_bytes <= TRIAL_LIMIT_BYTES:
+            variants[Activations.S8] = signed(made.model)
+            trials = self._trials(variants)
+        order = [trial.activations for trial in trials] or [*variants]
+
+        def report(activations: Activations) -> ConversionReport:
+            return self._integer_report(
+                path, variants[activations], made.kept_float, activations, trials
             )
-        remark = f"{order[0]} activations are faster here, but refused: {report.refusal}"
+
+        first = report(order[0])
+        if first.refusal is None or len(order) == 1:
+            return first
+        other = report(order[1])
+        if other.refusal is not None and first.executed.integer:
+            return replace(
+                first, remarks=(*first.remarks, f"{order[1]} activations: {other.refusal}")
+            )
+        remark = f"{order[0]} activations are faster here, but refused: {first.refusal}"
         return replace(other, remarks=(*other.remarks, remark))
 
     def _make_integer(self, path: Path) -> ConversionReport:
-        return self._quantised(path, self.wishes.activations, ())
+        made, activations = self._quantised(), self.wishes.activations
+        model = signed(made.model) if activations is Activations.S8 else made.model
+        return self._integer_report(path, model, made.kept_float, activations, ())
 
-    def _trials(self) -> tuple[Trial, ...]:
-        """Both activations timed in turns, the faster first; none where that would cost much."""
-        if self.model.size_bytes > TRIAL_LIMIT_BYTES:
-            return ()
-        images = self._pool.calibrate[:TRIAL_IMAGES]
-        self.step.phase("int8 model: time u8 and s8 activations", unit="")
-        both, size = (Activations.U8, Activations.S8), self.model.input_size
-        with tempfile.TemporaryDirectory(prefix="edgelab-trial-") as folder:
-            opened = []
-            for activations in both:
-                path = Path(folder) / f"{activations}.onnx"
-                made = to_integer(
-                    self._graph(), size, images, lambda _: None, activations=activations
-                )
-                onnx.save(made.model, path)
-                opened.append(self.kind.open(path, self.wishes.threads))
-            times = compare_latency(*opened)
-        trials = (Trial(both[0], times.source_ms), Trial(both[1], times.outcome_ms))
-        return tuple(sorted(trials, key=lambda trial: trial.outcome_ms))
-
-    def _quantised(
-        self, path: Path, activations: Activations, trials: tuple[Trial, ...]
-    ) -> ConversionReport:
+    def _quantised(self) -> Integers:
+        """With unsigned activations, of which signed ones can be made."""
         pool = self._pool
-        self.step.phase(f"int8 model: calibrate {activations}", len(pool.calibrate))
-        made = to_integer(
+        self.step.phase("int8 model: calibrate", len(pool.calibrate))
+        return to_integer(
             self._graph(),
             self.model.input_size,
             pool.calibrate,
             self.step.progress,
-            activations=activations,
             method=self.wishes.calibration,
         )
-        onnx.save(made.model, path)
+
+    def _trials(self, variants: Mapping[Activations, Any]) -> tuple[Trial, ...]:
+        """Both timed in turns, the faster first."""
+        self.step.phase("int8 model: time u8 and s8 activations", unit="")
+        with tempfile.TemporaryDirectory(prefix="edgelab-trial-") as folder:
+            opened = []
+            for activations, model in variants.items():
+                path = Path(folder) / f"{activations}.onnx"
+                onnx.save(model, path)
+                opened.append(self.kind.open(path, self.wishes.threads))
+            times = compare_latency(*opened)
+        taken = (times.source_ms, times.outcome_ms)
+        return tuple(
+            Trial(activations, ms) for ms, activations in sorted(zip(taken, variants, strict=True))
+        )
+
+    def _integer_report(
+        self,
+        path: Path,
+        model: Any,
+        kept_float: int,
+        activations: Activations,
+        trials: tuple[Trial, ...],
+    ) -> ConversionReport:
+        onnx.save(model, path)
         return self._report(
             path,
             Precision.INT8,
-            calibrated=len(pool.calibrate),
+            calibrated=len(self._pool.calibrate),
             method=self.wishes.calibration,
             activations=activations,
-            kept_float=made.kept_float,
+            kept_float=kept_float,
             trials=trials,
         )
 

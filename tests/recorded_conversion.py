@@ -86,7 +86,7 @@ def write_conversion(home: Home, number: int = 1, over: bool = True) -> RunFolde
         events.append(Converted(9.0, report(Precision.FP16), "/lab/converted/a.onnx"))
         life.append(StepEnded(10.0, "fp16", Outcome.FINISHED, exit_code=0))
         life.append(StepStarted(11.0, "int8", 4))
-        events.append(Phase(12.0, "int8", "int8 model: calibrate u8", 80))
+        events.append(Phase(12.0, "int8", "int8 model: calibrate", 80))
         events.append(Progress(14.0, "int8", 25))
         if over:
             events.append(Converted(20.0, report(Precision.INT8, REFUSAL)))

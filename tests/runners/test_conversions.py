@@ -12,8 +12,8 @@ import numpy as np
 import onnx
 import pytest
 from msgspec.structs import replace
-from onnx import TensorProto, helper
-from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from edgelab.conversion import REPORT_VERSION, ConversionReport
 from edgelab.problem import Problem
@@ -26,11 +26,24 @@ from runners.expectation import speed_up_expectations
 from runners.images import read_image
 from runners.letterbox import Letterbox
 from runners.precision import count_formats, prove_executed
-from runners.quantise import CalibrationImages, decoding_nodes, to_half, to_integer
+from runners.quantise import (
+    CalibrationImages,
+    decoding_nodes,
+    float_nodes,
+    fold,
+    to_half,
+    to_integer,
+)
 from runners.session import open_session, session_options
 from tests.runners.colour_detector import build_detector, some_cells, write_cells
 
 SIZE = (64, 64)
+INTEGERS = {Activations.U8: QuantType.QUInt8, Activations.S8: QuantType.QInt8}
+METHODS = {
+    Calibration.MINMAX: CalibrationMethod.MinMax,
+    Calibration.ENTROPY: CalibrationMethod.Entropy,
+    Calibration.PERCENTILE: CalibrationMethod.Percentile,
+}
 NO_IMAGE = Path("/nowhere.png")
 
 
@@ -93,6 +106,45 @@ def test_int8_is_executed_in_integers(colour_model: Path, images: list[Path]) ->
     assert integer.full < full.full + 4  # the expected value is four nodes more
     assert integer.weights["int8"] > 0
     assert set(full.weights) == {"float32", "int64"}
+
+
+@pytest.mark.parametrize("method", list(Calibration))
+def test_int8_is_what_the_runtimes_own_quantiser_makes(
+    colour_model: Path, images: list[Path], method: Calibration, tmp_path: Path
+) -> None:
+    """The portions in which ranges are found leave no trace, and signed activations are those that
+    it makes: the files are those of `quantize_static`, an image at a time, one after the other."""
+    folded, theirs = tmp_path / "folded.onnx", tmp_path / "theirs.onnx"
+    fold(onnx.load(colour_model), folded)
+    for activations, integers in INTEGERS.items():
+        quantize_static(
+            str(folded),
+            str(theirs),
+            CalibrationImages("images", Letterbox(SIZE), images, lambda _: None),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=integers,
+            weight_type=QuantType.QInt8,
+            calibrate_method=METHODS[method],
+            nodes_to_exclude=float_nodes(onnx.load(folded).graph),
+            extra_options={
+                "CalibStridedMinMax": 1, "CalibPercentile": 99.999,
+                "CalibTensorRangeSymmetric": False,
+            },
+        )  # fmt: skip
+        expected = onnx.load(theirs)
+        speed_up_expectations(expected)
+        made = to_integer(
+            onnx.load(colour_model), SIZE, images, lambda _: None,
+            activations=activations, method=method,
+        ).model  # fmt: skip
+        assert list(made.graph.node) == list(expected.graph.node)
+        assert constants(made) == constants(expected)
+
+
+def constants(model: Any) -> dict[str, tuple[str, bytes]]:
+    arrays = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+    return {name: (str(array.dtype), array.tobytes()) for name, array in arrays.items()}
 
 
 def test_int8_over_the_whole_graph_finds_nothing(tmp_path: Path) -> None:

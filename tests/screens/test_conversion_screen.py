@@ -66,7 +66,7 @@ async def test_progress_is_told_live(
         async with console.run_test(size=size) as pilot:
             screen = await opened(console, pilot)
             shown = screen.query_one(RunPane).text
-            for words in ("int8 model: calibrate u8", "25 of 80 images", "fp16: accepted"):
+            for words in ("int8 model: calibrate", "25 of 80 images", "fp16: accepted"):
                 assert words in shown
 
 
