@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 
 from edgelab.catalogue import Catalogue
+from edgelab.coco_results import IDS_VERSION, CocoIds, write_coco_ids
 from edgelab.home import Home
 from edgelab.settings.detect import DetectSettings
 from edgelab.steps import PREPARE
@@ -88,6 +89,13 @@ def prepare(step: RunningStep, home: Home) -> None:
     )
     write_prepared(step.folder, prepared)
     write_boxes(step.folder, dataset)
+    if dataset.coco_ids:
+        write_coco_ids(step.folder, _coco_ids(dataset, classes))
+
+
+def _coco_ids(dataset: Dataset, classes: ClassMap) -> CocoIds:
+    known = (None if index is None else dataset.coco_ids[index] for index in classes.to_counted)
+    return CocoIds(IDS_VERSION, tuple(each.coco_id for each in dataset.samples), tuple(known))
 
 
 def prepared_model(name: str, input_size: tuple[int, int], file: Conversion) -> PreparedModel:

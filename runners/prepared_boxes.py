@@ -12,7 +12,6 @@ import msgspec
 from msgspec import Meta
 
 from edgelab.durable import replace_file
-from edgelab.problem import Problem
 from edgelab.run_folder import RunFolder
 from edgelab.schema import SchemaProblem
 from runners.datasets.dataset import Box, Dataset
@@ -32,13 +31,10 @@ class PreparedBoxes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def write_boxes(folder: RunFolder, dataset: Dataset) -> None:
-    """Write them durably; raises Problem in a resumed run whose boxes are others now."""
+    """Write them durably; raises OSError."""
     boxes = tuple(sample.boxes for sample in dataset.samples)
     data = msgspec.json.encode(PreparedBoxes(BOXES_VERSION, dataset.relative_boxes, boxes))
-    path = _path(folder)
-    if folder.items.exists() and path.exists() and path.read_bytes() != data:
-        raise Problem("the dataset's boxes changed since the run began: start a new run")
-    replace_file(path, data)
+    replace_file(_path(folder), data)
 
 
 def read_boxes(folder: RunFolder) -> PreparedBoxes | None:

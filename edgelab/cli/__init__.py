@@ -16,6 +16,7 @@ from edgelab import __version__
 from edgelab.cli.numbers import positive_float, positive_int
 from edgelab.problem import Problem
 from edgelab.records import Scope
+from edgelab.settings.common import Precision
 from edgelab.words import plain
 
 WRONG_USE = 2
@@ -200,9 +201,16 @@ def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    export = _command(commands, "export", "export", "runs as CSV")
+    export = _command(commands, "export", "export", "runs as CSV, or detections as COCO results")
     export.add_argument("runs", nargs="+", metavar="RUN", help="ids, beginnings of ids, last, all")
-    export.add_argument("--csv", required=True, metavar="FILE", help="where to; - for stdout")
+    where = export.add_mutually_exclusive_group(required=True)
+    where.add_argument("--csv", metavar="FILE", help="where to; - for stdout")
+    where.add_argument(
+        "--coco", metavar="FILE", help="the detections of a run over COCO data, as COCO results"
+    )
+    export.add_argument(
+        "--precision", choices=list(Precision), help="of --coco, where a run has several"
+    )
     what = export.add_mutually_exclusive_group()
     what.add_argument("--items", action="store_true", help="one row an image")
     what.add_argument("--curves", action="store_true", help="one row a training step and epoch")

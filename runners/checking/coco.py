@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from edgelab.coco_results import Id
 from edgelab.dataset_report import Kind
 from runners.checking.listing import ListedImage, Listing, PlacedBox
 from runners.datasets.coco import (
@@ -13,7 +14,6 @@ from runners.datasets.coco import (
     CocoCategory,
     CocoFile,
     CocoImage,
-    Id,
     box_fault,
     images_folder,
     is_known,

@@ -6,17 +6,17 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from edgelab.coco_results import Id
 from edgelab.problem import Problem
 from edgelab.schema import SchemaProblem
 from runners.classes import can_be_written
 from runners.datasets.dataset import WHOLE, Box, Dataset, Sample, sample_inside
-
-Id = int | str
 
 
 class CocoImage(msgspec.Struct, frozen=True):
@@ -144,7 +144,8 @@ class _Reading:
             raise Problem(f"{self._path}: annotations: none can be used ({self._listed_faults()})")
         samples = tuple(self._sample(folder, image) for image in self._images.values())
         classes = tuple(each.name for each in self._categories.values())
-        return Dataset(name, split, classes, samples, tuple(self._warnings()))
+        warnings, ids = tuple(self._warnings()), tuple(self._categories)
+        return Dataset(name, split, classes, samples, warnings, coco_ids=ids)
 
     @property
     def _used(self) -> int:
@@ -181,7 +182,8 @@ class _Reading:
 
     def _sample(self, folder: Path, image: CocoImage) -> Sample:
         boxes = tuple(self._boxes[image.id])
-        return sample_inside(folder, image.file_name, self._truth[image.id], boxes)
+        found = sample_inside(folder, image.file_name, self._truth[image.id], boxes)
+        return replace(found, coco_id=image.id)
 
     def _warnings(self) -> list[str]:
         warnings = []

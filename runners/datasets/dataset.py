@@ -10,6 +10,8 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from edgelab.coco_results import Id
+
 T = TypeVar("T")
 
 WHOLE = "all"
@@ -36,6 +38,7 @@ class Sample:
 
     `name` is what a person calls it: relative to the images' folder. With a `problem` it cannot be
     read, and has no path. `evaluated`: the classes whose sub-datasets it belongs to, None: all.
+    `coco_id`: what a COCO file calls it.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Sample:
     problem: str | None = None
     evaluated: tuple[int, ...] | None = None
     boxes: tuple[Box, ...] | None = None
+    coco_id: Id | None = None
 
     @property
     def size_bytes(self) -> int | None:
@@ -58,7 +62,8 @@ class Sample:
 class Dataset:
     """A split of a dataset. `warnings`: what its reader found and went on.
 
-    `relative_boxes`: boxes are in shares of the image's sides, not in px.
+    `relative_boxes`: boxes are in shares of the image's sides, not in px. `coco_ids`: what a COCO
+    file calls the classes.
     """
 
     name: str
@@ -67,6 +72,7 @@ class Dataset:
     samples: tuple[Sample, ...]
     warnings: tuple[str, ...] = ()
     relative_boxes: bool = False
+    coco_ids: tuple[Id, ...] = ()
 
     @property
     def has_truth(self) -> bool:
@@ -85,7 +91,8 @@ class Dataset:
         return replace(self, samples=self.samples[:limit])
 
     def fingerprint(self) -> str:
-        """SHA-256 over classes and, in order, each image's name, file size, truth, sub-datasets.
+        """SHA-256 over classes and, in order, each image's name, file size, truth, sub-datasets and
+        boxes.
 
         Two runs over data with the same fingerprint counted the same objects in the same files; the
         pixels are not read for it.
@@ -94,9 +101,14 @@ class Dataset:
         return hashlib.sha256(msgspec.json.encode((self.classes, facts))).hexdigest()
 
 
-def _facts(sample: Sample) -> tuple[object, ...]:
-    facts = (sample.name, sample.size_bytes, sorted(sample.truth.items()) if sample.truth else [])
-    return facts if sample.evaluated is None else (*facts, sample.evaluated)
+def _facts(sample: Sample) -> list[object]:
+    truth = sorted(sample.truth.items()) if sample.truth else []
+    facts: list[object] = [sample.name, sample.size_bytes, truth]
+    if sample.evaluated is not None:
+        facts.append(sample.evaluated)
+    if sample.boxes:
+        facts.append({"boxes": sample.boxes})
+    return facts
 
 
 def sample_at(path: Path, name: str, truth: dict[int, int] | None = None) -> Sample:

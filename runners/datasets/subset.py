@@ -28,7 +28,8 @@ def of_classes(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
         )
     new = {index_of[name.casefold()]: position for position, name in enumerate(names)}
     samples = tuple(_renumbered(sample, new) for sample in dataset.samples)
-    return replace(dataset, classes=names, samples=samples)
+    ids = tuple(dataset.coco_ids[index] for index in new) if dataset.coco_ids else ()
+    return replace(dataset, classes=names, samples=samples, coco_ids=ids)
 
 
 def per_class(dataset: Dataset, most: int, seed: int) -> Dataset:

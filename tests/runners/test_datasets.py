@@ -360,6 +360,26 @@ def test_fingerprint_changes_with_truth_names_sizes_and_classes(tmp_path: Path) 
     assert len({first, fingerprint(), *others}) == 5
 
 
+def test_fingerprint_changes_where_a_box_moves(tmp_path: Path) -> None:
+    """The counts are the same then, mAP is not."""
+    (tmp_path / "images").mkdir()
+    file = tmp_path / "coco.json"
+
+    def fingerprint(left: float, crowd: int = 0) -> str:
+        box = {"image_id": 1, "category_id": 1, "bbox": [left, 2, 3, 4], "iscrowd": crowd}
+        content = {
+            "images": [{"id": 1, "file_name": "a.png"}],
+            "categories": [{"id": 1, "name": "cat"}],
+            "annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 1, 1, 1]}, box],
+        }
+        file.write_text(json.dumps(content))
+        return read_coco(file, None, "coco").fingerprint()
+
+    first = fingerprint(1)
+    assert fingerprint(1) == first
+    assert len({first, fingerprint(1.5), fingerprint(1, crowd=1), fingerprint(1.5, 1)}) == 4
+
+
 @given(st.integers(0, 50), st.integers(1, 60))
 def test_evenly_takes_as_many_as_asked_all_different(total: int, count: int) -> None:
     samples = [Sample(str(index), None) for index in range(total)]

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from edgelab.coco_results import coco_results
+from edgelab.problem import Problem
 from edgelab.records import (
     Bounds,
     DetectedItem,
@@ -274,18 +276,15 @@ def scored(run: RunnerRun) -> PassScores:
 
 
 def test_a_run_has_the_map_of_its_results_file(
-    new_run: NewRun, colour_model: Path, boxed: Path
+    new_run: NewRun, colour_model: Path, boxed: Path, tmp_path: Path
 ) -> None:
-    """COCO's evaluation of the detections in the journal, as results, against the same file."""
+    """COCO's evaluation of what `edgelab export --coco` writes, against the same file."""
+    own_ids(boxed)
     run = new_run(model=str(colour_model), dataset=str(boxed), precisions=(Precision.FP32,))
     event = scored(run)
-    truth = COCO(str(boxed))
-    results = [
-        {"image_id": item.index + 1, "category_id": int(label), "score": score,
-         "bbox": [left, top, right - left, bottom - top]}
-        for item in run.items() for left, top, right, bottom, score, label in item.detections
-    ]  # fmt: skip
-    evaluation = COCOeval(truth, truth.loadRes(results), "bbox")
+    truth, results = COCO(str(boxed)), tmp_path / "results.json"
+    results.write_text(coco_results(run.folder, None))
+    evaluation = COCOeval(truth, truth.loadRes(str(results)), "bbox")
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
@@ -298,6 +297,37 @@ def test_a_run_has_the_map_of_its_results_file(
     violet = event.classes[3].ap50
     assert violet is not None
     assert violet.value == 0.0
+
+
+def own_ids(file: Path) -> None:
+    """Let ids be no places: images by 7, categories from 10 down."""
+    content = json.loads(file.read_text())
+    for each in content["images"]:
+        each["id"] *= 7
+    for each in content["categories"]:
+        each["id"] = 10 - each["id"]
+    for each in content["annotations"]:
+        each |= {"image_id": each["image_id"] * 7, "category_id": 10 - each["category_id"]}
+    file.write_text(json.dumps(content))
+
+
+def test_results_are_of_one_pass_over_coco_data(
+    new_run: NewRun, colour_model: Path, boxed: Path
+) -> None:
+    both = (Precision.FP32, Precision.FP16)
+    run = new_run(
+        model=str(colour_model), dataset=str(boxed), classes=("blue", "red"), precisions=both,
+    )  # fmt: skip
+    run.run_all()
+    with pytest.raises(Problem, match="--precision: choose one of fp32, fp16"):
+        coco_results(run.folder, None)
+    results = json.loads(coco_results(run.folder, Precision.FP16))
+    assert {each["category_id"] for each in results} == {0, 2}, "green is not counted"
+    with pytest.raises(Problem, match="no image was measured in int8"):
+        coco_results(run.folder, Precision.INT8)
+    plain = new_run(model=str(colour_model), dataset=str(boxed.parent / "images"))
+    with pytest.raises(Problem, match="no COCO ids"):
+        coco_results(plain.folder, None)
 
 
 def test_sub_datasets_are_scored_over_their_own_images(
