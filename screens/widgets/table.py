@@ -25,6 +25,9 @@ R = TypeVar("R")
 _SAMPLE = 200
 _WIDEST = 48
 _NARROWEST = 8
+_TELLING = 20
+"""What a flexing column takes where not all columns fit, if its texts are as long: less does not
+tell one name from another, and the others are a key away."""
 _GAPS = (2, 1)
 
 
@@ -398,10 +401,23 @@ class Table(Drawn, Generic[R], can_focus=True):
         room, between = self.content_size.width - self._gutter, len(self.columns) - 1
         fitting = [gap for gap in _GAPS if sum(self._widths) + gap * between <= room]
         self._gap = fitting[0] if fitting else _GAPS[-1]
-        if flexing and room > 0:
-            spare = room - sum(self._widths) - self._gap * between
-            self._widths[flexing[0]] = max(_NARROWEST, self._widths[flexing[0]] + spare)
         self._first_column = self._pinned
+        if flexing and room > 0:
+            self._flex(flexing[0], sample, room - sum(self._widths) - self._gap * between)
+
+    def _flex(self, index: int, sample: Sequence[R], spare: int) -> None:
+        """Give a column what the others leave; where not all fit, what those in view leave."""
+        all_fit = self._widths[index] + spare >= _NARROWEST
+        if all_fit:
+            self._widths[index] += spare
+            return
+        longest = max((cell_len(self.columns[index].text(row)) for row in sample), default=0)
+        self._widths[index] = max(self._widths[index], min(_TELLING, longest))
+        shown = self._shown()
+        if index in shown:
+            used = sum(self._widths[i] + self._gap for i in shown) - self._gap
+            left = self.content_size.width - self._gutter - used
+            self._widths[index] += max(0, min(left, longest - self._widths[index]))
 
     def _natural(self, column: Column[R], sample: Sequence[R]) -> int:
         if column.width is not None:

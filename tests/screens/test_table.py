@@ -164,6 +164,21 @@ async def test_columns_that_do_not_fit_are_a_key_away() -> None:
         assert "column 1" in shown(table)[0]
 
 
+async def test_a_flexing_column_still_tells_one_name_from_another() -> None:
+    """Where not all columns fit, it takes what those in view leave; the others are a key away."""
+    rows: list[Row] = [(n, f"val2017/{n:012}.jpg") for n in range(3)]
+    wide = Column[Row]("problem", lambda _: "x" * 40)
+    names = Column[Row]("image", lambda row: row[1] or "", flex=True)
+    for size, expected in ((40, "val2017/000000000001.jpg"), (30, "val2017/000000000001…")):
+        host = Host(rows)
+        host.table.columns = (names, COLUMNS[0], wide)
+        async with host.run_test(size=(size, 10)) as pilot:
+            await pilot.pause()
+            line = shown(host.table)[2]
+            assert expected in line
+            assert line.endswith(" 1")
+
+
 ROWS = st.lists(st.tuples(st.integers(0, 9), st.none() | st.sampled_from("abc")))
 
 
