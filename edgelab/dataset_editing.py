@@ -3,18 +3,54 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import tomli_w
 
 from edgelab.catalogue import Catalogue, LocalDataset
+from edgelab.dataset_check import look_through
 from edgelab.dataset_report import DatasetReport, Kind
 from edgelab.durable import replace_file
 from edgelab.home import Home
 from edgelab.problem import Problem
+from edgelab.program import Tell
+
+FIELDS: dict[str, str] = {
+    "name": "small letters, digits, - _",
+    "path": "folder, COCO .json, .yaml",
+    "images": "the image folder of a .json",
+    "split": "where it has some; empty: val",
+    "classes": "count these; empty: all",
+    "images a class": "at most; empty: all images",
+    "title": "in a few words, what it is",
+}
+"""What can be typed of a new dataset, each with a hint."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+class NewDataset(NamedTuple):
+    """Data that are to get a name. `split`: the one that was asked for, if any."""
+
+    name: str
+    profile: LocalDataset
+    split: str | None
+
+    def look_through(self, home: Home, tell: Tell) -> DatasetReport:
+        """What is wrong with what its runs would read; raises Problem."""
+        profile = self.profile
+        return look_through(
+            home,
+            profile.path,
+            tell,
+            images=profile.images,
+            split=self.split,
+            classes=profile.classes,
+            per_class=profile.per_class,
+        )
 
 
 def new_dataset(
@@ -27,8 +63,8 @@ def new_dataset(
     per_class: int | None = None,
     split: str | None = None,
     title: str | None = None,
-) -> LocalDataset:
-    """The profile of data at `path`, paths made absolute.
+) -> NewDataset:
+    """Data at `path`, paths made absolute.
 
     Raises Problem naming what is wrong with it, and where the name is taken.
     """
@@ -37,8 +73,8 @@ def new_dataset(
     if not _NAME.fullmatch(name):
         raise Problem(f"name = {name[:80]!r}: small letters, digits, - and _ only")
     if per_class is not None and per_class < 1:
-        raise Problem(f"--per-class {per_class}: expected 1 or more")
-    return LocalDataset(
+        raise Problem(f"images a class = {per_class}: expected 1 or more")
+    profile = LocalDataset(
         schema_version=1,
         title=title or name,
         path=_absolute(path),
@@ -47,9 +83,37 @@ def new_dataset(
         classes=classes,
         per_class=per_class,
     )
+    return NewDataset(name, profile, split)
 
 
-def add_dataset(home: Home, name: str, profile: LocalDataset, report: DatasetReport) -> Path:
+def dataset_from(home: Home, texts: Mapping[str, str]) -> NewDataset:
+    """Data as typed into the lines of `FIELDS`; an empty line says nothing. Raises Problem."""
+    typed = {name: text.strip() for name, text in texts.items()}
+    if not typed["path"]:
+        raise Problem("path: name a folder, a COCO .json or a dataset .yaml")
+    classes = tuple(name.strip() for name in typed["classes"].split(",") if name.strip())
+    return new_dataset(
+        home,
+        typed["name"],
+        typed["path"],
+        images=typed["images"] or None,
+        classes=classes or None,
+        per_class=_whole("images a class", typed["images a class"]),
+        split=typed["split"] or None,
+        title=typed["title"] or None,
+    )
+
+
+def _whole(name: str, text: str) -> int | None:
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise Problem(f"{name} = {text[:80]!r}: expected a whole number") from None
+
+
+def add_dataset(home: Home, new: NewDataset, report: DatasetReport) -> Path:
     """Write the profile of data that was looked through; returns where it lies.
 
     Raises Problem where it cannot be run.
@@ -58,8 +122,9 @@ def add_dataset(home: Home, name: str, profile: LocalDataset, report: DatasetRep
         if finding.kind is Kind.UNUSABLE:
             raise Problem(finding.what)
     if not report.readable:
-        raise Problem(f"{profile.path}: none of its {report.images} images can be read")
-    path = home.profiles / "datasets" / f"{name}.toml"
+        raise Problem(f"{new.profile.path}: none of its {report.images} images can be read")
+    profile = new.profile
+    path = home.profiles / "datasets" / f"{new.name}.toml"
     document = {"schema_version": profile.schema_version, "kind": "local"}
     fields = msgspec.to_builtins(profile)
     document |= {key: value for key, value in fields.items() if value not in (None, "")}

@@ -22,6 +22,8 @@ class Place(StrEnum):
     STUDIES = "Studies"
     STUDY = "Study"
     COMPARE = "Compare"
+    DATASETS = "Datasets"
+    DATASET = "Dataset"
     POWER = "Power"
     TABLE = "Lists and tables"
     SETTINGS = "Settings"
@@ -89,6 +91,7 @@ ACTIONS: tuple[Action, ...] = (
         ("1", "tab('setup')", "set-up", "Go to models, datasets and settings"),
         ("2", "tab('live')", "live", "Go to the live panels (small terminals)"),
         ("3", "tab('results')", "results", "Go to the result table"),
+        ("d", "datasets", "datasets", "Show all datasets: look through one, add one"),
         ("n", "train", "train", "Train a classifier: what it learns from, how long, how fast"),
         footer=False,
     ),
@@ -173,6 +176,25 @@ ACTIONS: tuple[Action, ...] = (
         footer=False,
     ),
     *_at(
+        Place.DATASETS,
+        ("c", "check", "check", "Look through this dataset, or data at a path, for faults"),
+        ("plus,equals_sign", "add", "add", "Give data on disk a name: a folder, a COCO .json"),
+        ("s", "stop", "stop", "Stop looking through the data"),
+        ("e", "export", "export", "Write the list of datasets as it is shown, as CSV"),
+        *_table_keys("datasets"),
+    ),
+    *_at(
+        Place.DATASET,
+        ("e", "export", "export", "Write the findings, or the classes, that are shown as CSV"),
+        *_table_keys("rows"),
+    ),
+    *_at(
+        Place.DATASET,
+        ("1", "tab('findings')", "findings", "Go to what was found, faults first"),
+        ("2", "tab('classes')", "classes", "Go to the classes, as a run counts them"),
+        footer=False,
+    ),
+    *_at(
         Place.POWER,
         ("m", "measure", "measure", "Read every source once, now"),
         ("plus,equals_sign", "add", "add", "Add a power source: a plug, a command, a chip"),
@@ -236,6 +258,8 @@ _FIRST_IN_FOOTER = {
     Place.STUDIES: ("choose", "back"),
     Place.STUDY: ("choose", "back"),
     Place.COMPARE: ("choose", "back"),
+    Place.DATASETS: ("back",),
+    Place.DATASET: ("back",),
 }
 """Keys of tables and of the whole app without which one would not find in or out."""
 

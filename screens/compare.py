@@ -26,33 +26,15 @@ from screens.compared import (
     row_identity,
 )
 from screens.face import Face
-from screens.ink import Line, count, wrap
+from screens.ink import count
 from screens.run import RunScreen
 from screens.table_screen import TableScreen
+from screens.widgets.detail_pane import DetailPane
 from screens.widgets.filter_line import FilterLine
 from screens.widgets.lines import KeyLine, StatusLine, TabLine
-from screens.widgets.pane import Pane
 from screens.widgets.table import Table
 
 TABS = (("rows", "rows"), ("findings", "findings"), ("differs", "what differs"))
-
-
-class DetailPane(Pane):
-    """The selected finding or difference in full: a table's row has one line."""
-
-    def __init__(self, face: Face) -> None:
-        super().__init__(face, "", "detail")
-        self.said = ""
-
-    def say(self, text: str) -> None:
-        """Show this text."""
-        self.said = text
-        self.update()
-
-    def draw(self) -> list[Line]:
-        """As many lines as there is room for."""
-        size = self.content_size
-        return wrap(self.said, size.width, most=max(1, size.height))
 
 
 class CompareScreen(TableScreen):

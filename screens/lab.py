@@ -196,6 +196,8 @@ class LabScreen(TableScreen):
         if self._is_on:
             self.move(True)
             self.tick()
+        if self._models:  # it was begun: a dataset may have got a name meanwhile
+            self.datasets.show(self.catalogue.datasets())
 
     def on_key(self) -> None:
         """At rest the gauges move only when somebody is there."""
@@ -358,6 +360,13 @@ class LabScreen(TableScreen):
         from screens.studies import StudiesScreen  # the first paint does not wait for it
 
         self.app.push_screen(StudiesScreen(self.face))
+
+    def action_datasets(self) -> None:
+        """Show all datasets."""
+        from screens.datasets import DatasetsScreen  # the first paint does not wait for it
+
+        chosen = self.datasets.row
+        self.app.push_screen(DatasetsScreen(self.face, chosen.name if chosen else ""))
 
     @property
     def open_table(self) -> Table[Any]:

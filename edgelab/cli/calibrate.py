@@ -10,10 +10,11 @@ import msgspec
 from edgelab import environment
 from edgelab.calibration import Calibration, Rate, calibration_file, read_calibration
 from edgelab.cli.output import print_json, print_table, say
-from edgelab.cli.program import run_program
+from edgelab.cli.program import shown
 from edgelab.home import Home
 from edgelab.lab import Lab
 from edgelab.problem import Problem
+from edgelab.program import run_program
 from edgelab.words import duration, number, plain
 
 TITLES = ("test", "threads", "best", "median", "unit", "spread %", "repeats", "how")
@@ -42,7 +43,8 @@ def run(options: argparse.Namespace) -> int:
 def measure(home: Home, threads: int | None) -> None:
     """Run the program that calibrates; raises the Problem that it ended with."""
     arguments = [] if threads is None else ["--threads", str(threads)]
-    run_program(home, "runners.calibrate", arguments, "measuring")
+    with shown("measuring") as tell:
+        run_program(home, "runners.calibrate", arguments, "measuring", tell)
 
 
 def _print(calibration: Calibration) -> None:

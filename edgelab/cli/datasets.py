@@ -8,17 +8,18 @@ from itertools import groupby
 
 import msgspec
 
-from edgelab.catalogue import Catalogue, DatasetProfile, Entry, LocalDataset
-from edgelab.cli.checked import look_through
+from edgelab.catalogue import Catalogue
 from edgelab.cli.dataset_options import class_names
 from edgelab.cli.output import print_json, print_table, say
+from edgelab.cli.program import shown
+from edgelab.dataset_check import CHECKING, look_through
 from edgelab.dataset_editing import add_dataset, new_dataset
 from edgelab.dataset_report import DatasetReport, Finding
+from edgelab.dataset_tables import COLUMNS, KNOWN
 from edgelab.home import Home
 from edgelab.naming import dataset_named, model_named
 from edgelab.words import UNKNOWN, whole
 
-TITLES = ("name", "title", "where", "split", "problem")
 CLASS_TITLES = ("class", "images", "objects", "crowds", "model")
 FINDING_TITLES = ("", "where", "what")
 SHOWN_OF_A_KIND = 20
@@ -33,40 +34,28 @@ def run(options: argparse.Namespace) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     """A broken profile is listed with its problem."""
-    datasets = [_document(entry) for entry in Catalogue(Home.default()).datasets()]
+    rows = [
+        {column.name: column.value(entry) for column in COLUMNS}
+        for entry in Catalogue(Home.default()).datasets()
+    ]
     if options.json:
-        print_json(datasets)
+        print_json(rows)
     else:
-        rows = [[str(dataset.get(title) or UNKNOWN) for title in TITLES] for dataset in datasets]
-        print_table(TITLES, rows)
+        cells = ([str(value or UNKNOWN) for value in row.values()] for row in rows)
+        print_table([column.name for column in COLUMNS], cells)
     return 0
-
-
-def _document(entry: Entry[DatasetProfile]) -> dict[str, str | None]:
-    profile = entry.profile
-    if profile is None:
-        return {"name": entry.name, "problem": entry.problem}
-    where = profile.path if isinstance(profile, LocalDataset) else "drawn on this machine"
-    return {
-        "name": entry.name,
-        "title": profile.title,
-        "where": where,
-        "split": profile.default_split,
-        "problem": None,
-    }
 
 
 def _check(options: argparse.Namespace) -> int:
     """Exit code 1 where there is a fault."""
     home = Home.default()
     catalogue = Catalogue(home)
-    report = look_through(
-        home,
-        dataset_named(options.dataset, catalogue),
-        images=options.images,
-        split=options.split,
-        model=model_named(options.model, catalogue) if options.model else None,
-    )
+    dataset = dataset_named(options.dataset, catalogue)
+    model = model_named(options.model, catalogue) if options.model else None
+    with shown(CHECKING) as tell:
+        report = look_through(
+            home, dataset, tell, images=options.images, split=options.split, model=model
+        )
     if options.json:
         counts = {kind.value: count for kind, count in report.by_kind.items()}
         print_json({**msgspec.to_builtins(report), "faults": report.faults, "by_kind": counts})
@@ -96,10 +85,9 @@ def _print(report: DatasetReport) -> None:
 
 
 def _class_rows(report: DatasetReport) -> Iterator[list[str]]:
-    told = {None: UNKNOWN, True: "knows it", False: "does not know it"}
     for each in report.classes:
         numbers = (each.images, each.objects, each.crowds)
-        yield [each.name, *map(whole, numbers), told[each.known]]
+        yield [each.name, *map(whole, numbers), KNOWN[each.known]]
 
 
 def _finding_rows(findings: tuple[Finding, ...]) -> Iterator[tuple[str, str, str]]:
@@ -117,7 +105,7 @@ def _add(options: argparse.Namespace) -> int:
     """What cannot be run at all is refused; faults are told, and cost themselves only."""
     home = Home.default()
     classes = class_names(options.classes)
-    profile = new_dataset(
+    new = new_dataset(
         home,
         options.name,
         options.path,
@@ -127,15 +115,9 @@ def _add(options: argparse.Namespace) -> int:
         split=options.split,
         title=options.title,
     )
-    report = look_through(
-        home,
-        profile.path,
-        images=profile.images,
-        split=options.split,
-        classes=profile.classes,
-        per_class=profile.per_class,
-    )
-    path = add_dataset(home, options.name, profile, report)
+    with shown(CHECKING) as tell:
+        report = new.look_through(home, tell)
+    path = add_dataset(home, new, report)
     print(f"{options.name}: {report.images} images, kept in {path}")
     if report.faults:
         say(f"{report.faults} faults in it: edgelab datasets check {options.name}")

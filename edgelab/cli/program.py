@@ -1,43 +1,20 @@
-"""A program of the project in a process of its own, its lines shown as they come."""
+"""A program of the project, its lines shown on stderr as they come."""
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 
 from edgelab.cli.output import StatusLine
-from edgelab.home import Home
-from edgelab.launch import PYTHON_MODULE, child_environment
-from edgelab.problem import Problem
-from edgelab.words import plain
+from edgelab.program import Tell
 
 
-def run_program(home: Home, module: str, arguments: Sequence[str], doing: str) -> None:
-    """Run `python -m module arguments...` to its end; raises the Problem that it ended with.
-
-    `doing`: one word. Each line that the program prints is shown on stderr behind it; of one that
-    fails, the last line is the reason.
-    """
-    line, last = StatusLine(), ""
-    with subprocess.Popen(
-        [*PYTHON_MODULE, module, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=child_environment(EDGELAB_HOME=str(home.root)),
-        text=True,
-        errors="replace",
-    ) as process:
-        try:
-            for text in process.stdout or ():
-                last = plain(text.strip(), 1000) or last
-                line.show(f"{doing}:", last)
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            line.clear()
-    if process.returncode < 0:
-        raise Problem(f"killed by signal {-process.returncode} while {doing}: {last}")
-    if process.returncode > 0:
-        raise Problem(last)
+@contextmanager
+def shown(doing: str) -> Iterator[Tell]:
+    """What a program is to tell: each line replaces the one before, behind the word `doing`."""
+    line = StatusLine()
+    try:
+        yield partial(line.show, f"{doing}:")
+    finally:
+        line.clear()

@@ -8,6 +8,8 @@ import pytest
 from screens.actions import ACTIONS, Place, at, page
 from screens.app import Console
 from screens.compare import CompareScreen
+from screens.dataset import DatasetScreen
+from screens.datasets import DatasetsScreen
 from screens.lab import LabScreen
 from screens.power import PowerScreen
 from screens.run import RunScreen
@@ -25,6 +27,8 @@ WORKS_IN = {
     Place.STUDIES: StudiesScreen,
     Place.STUDY: StudyScreen,
     Place.COMPARE: CompareScreen,
+    Place.DATASETS: DatasetsScreen,
+    Place.DATASET: DatasetScreen,
     Place.POWER: PowerScreen,
     Place.TABLE: Table,
     Place.SETTINGS: SettingsTable,
@@ -66,5 +70,5 @@ def test_same_key_same_word() -> None:
         "space": {"mark", "play"},
         "plus,equals_sign": {"speed", "add"},
         "m": {"studies", "measure"},
-        "c": {"compare", "change"},
+        "c": {"compare", "change", "check"},
     }

@@ -1,19 +1,22 @@
-"""Looking through a dataset from the command line: in a process of its own, with its progress."""
+"""Looking through a dataset: in a process of its own, which tells how far it is."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
 
-from edgelab.cli.program import run_program
 from edgelab.dataset_report import DatasetReport
 from edgelab.home import Home
+from edgelab.program import Tell, run_program
 from edgelab.schema import read_json
+
+CHECKING = "checking"
 
 
 def look_through(
     home: Home,
     dataset: str,
+    tell: Tell,
     *,
     images: str | None = None,
     split: str | None = None,
@@ -30,5 +33,5 @@ def look_through(
     with tempfile.TemporaryDirectory(prefix="edgelab-") as folder:
         report = Path(folder) / "report.json"
         arguments = [*options, f"--report={report}", "--", dataset]
-        run_program(home, "runners.check_dataset", arguments, "checking")
+        run_program(home, "runners.check_dataset", arguments, CHECKING, tell)
         return read_json(report, DatasetReport)
