@@ -20,7 +20,7 @@ from edgelab.records import Converted
 from edgelab.settings.common import VLM_FILE_PRECISIONS, Precision
 from edgelab.settings.convert_vlm import ConvertVlmSettings
 from edgelab.steps import MODEL
-from runners.asking.checkpoint import Checkpoint, find_checkpoint, fingerprint
+from runners.asking.checkpoint import find_checkpoint, fingerprint
 from runners.conversion import Refused
 from runners.downloading import Downloading
 from runners.extras import needs
@@ -32,7 +32,7 @@ from runners.smolvlm.config import read_config, read_image_config
 from runners.smolvlm.doctor import Examination, examine
 from runners.smolvlm.export import export
 from runners.smolvlm.folder import VlmFolder
-from runners.smolvlm.layout import Layout, find_layout
+from runners.smolvlm.layout import PARTS, Layout, find_layout
 from runners.smolvlm.model import SmolVlm
 from runners.smolvlm.reference import (
     Floats,
@@ -75,13 +75,16 @@ def begin(step: RunningStep, settings: ConvertVlmSettings, home: Home, folder: V
     torch = TorchReference(found.folder, settings.threads)
     step.phase("answer with torch", len(list(questions())), "questions")
     replies, logits = torch.replies(step.progress)
+    entry = Catalogue(home).hub_model(found.name)
+    known = entry.profile if entry is not None else None
     reference = Reference(
         version=1,
         model=found.name,
+        title=known.title if known is not None else found.name,
+        license=known.license if known is not None else "unknown",
         folder=str(found.folder.absolute()),
         sha256=sha256,
         size_bytes=sum(file.stat().st_size for file in files),
-        license=_license(found, home),
         replies=tuple(replies),
     )
     write_reference(step.folder, reference, logits)
@@ -95,8 +98,8 @@ def convert(
     folder.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.root) as work:
         made = Path(work)
-        step.phase(f"{precision} model", unit="")
-        export(Path(reference.folder), made, precision.value)
+        step.phase(f"{precision} model", len(PARTS), "graphs")
+        export(Path(reference.folder), made, precision.value, step.progress)
         layout = find_layout(made, precision.value)
         examination = _examined(step, made, reference, logits, precision, settings.threads)
         report = _report(settings, reference, layout, precision, examination)
@@ -106,7 +109,7 @@ def convert(
             raise Refused(report)
         profile = HubModel(
             schema_version=1,
-            title=settings.name,
+            title=f"{reference.title}, ONNX files",
             folder=settings.name,
             license=reference.license,
             note=f"ONNX files of {reference.model}",
@@ -155,11 +158,6 @@ def _report(
         checked=examination.replies,
         remarks=(f"making and checking it took {peak_memory_bytes() / 1e6:.0f} MB at its peak",),
     )
-
-
-def _license(found: Checkpoint, home: Home) -> str:
-    entry = Catalogue(home).hub_model(found.name)
-    return entry.profile.license if entry is not None and entry.profile is not None else "unknown"
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from runners.smolvlm.graphs import write_decoder, write_embed_tokens, write_visi
 from runners.smolvlm.layout import DECODER, EMBED_TOKENS, SUFFIXES, VISION_ENCODER
 from runners.smolvlm.weights import Weights
 
+OnGraph = Callable[[int], None]
 Write = Callable[[Path, SmolVlmConfig, Weights, type], None]
 
 WRITERS: dict[str, Write] = {
@@ -50,10 +51,13 @@ _INTEGER_ACCURACY = (
 )
 
 
-def export(checkpoint: Path, target: Path, precision: str) -> None:
+def export(
+    checkpoint: Path, target: Path, precision: str, on_graph: OnGraph = lambda _: None
+) -> None:
     """Write `target/onnx/*` of that precision, and the small files beside it where they lack.
 
-    Raises Problem where the checkpoint is damaged, incomplete or of another architecture.
+    `on_graph` is told how many of the three are there. Raises Problem where the checkpoint is
+    damaged, incomplete or of another architecture.
     """
     if precision not in SUFFIXES:
         raise Problem(f"precision {precision!r}: choose from {', '.join(SUFFIXES)}")
@@ -62,8 +66,9 @@ def export(checkpoint: Path, target: Path, precision: str) -> None:
     onnx_folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=onnx_folder, prefix=".writing-") as made:
         names = [f"{part}{SUFFIXES[precision][0]}.onnx" for part in WRITERS]
-        for name, (part, write) in zip(names, WRITERS.items(), strict=True):
+        for number, (name, (part, write)) in enumerate(zip(names, WRITERS.items(), strict=True), 1):
             _write(Path(made) / name, part, write, config, weights, precision)
+            on_graph(number)
         if left := weights.unread():
             raise Problem(f"{checkpoint}: holds more than a SmolVLM: {', '.join(left)}")
         for name in names:

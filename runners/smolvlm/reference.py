@@ -46,14 +46,15 @@ class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A checkpoint's replies. `model`: what it is called; `license`, where that is known."""
+    """A checkpoint's replies. `model`: what it is called in a run; `title`: to a person."""
 
     version: Annotated[int, Meta(ge=VERSION, le=VERSION)]
     model: Text
+    title: Text
+    license: str
     folder: Text
     sha256: Text
     size_bytes: NotNegative
-    license: str
     replies: Annotated[tuple[Reply, ...], Meta(min_length=1)]
 
 

@@ -133,7 +133,7 @@ def test_what_is_told_while_it_goes_on(home: Home, checkpoint: Path) -> None:
         ("model", "find the model", None),
         ("model", "load the model with torch", None),
         ("model", "answer with torch", 4),
-        ("q4", "q4 model", None),
+        ("q4", "q4 model", 3),
         ("q4", "q4 model: check", 4),
     ]
     first, *others = steps_of(made.run.read_spec())
