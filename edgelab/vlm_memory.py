@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from edgelab.problem import Problem
 from edgelab.schema import read_json
-from edgelab.settings.common import Precision
+from edgelab.settings.common import VLM_FILE_PRECISIONS, Precision
 from edgelab.vlm_image import Sight, View, sight_of
 from edgelab.vlm_weights import Weight, Weights, read_weights, widest
 
@@ -149,6 +149,18 @@ def onnx_memory(
 def engine_of(folder: Path) -> Engine:
     """ONNX Runtime where the three files lie in the folder, as the ask runner chooses."""
     return "onnx" if any((folder / "onnx").glob(f"{DECODER}*.onnx")) else "torch"
+
+
+def onnx_precisions(folder: Path) -> tuple[Precision, ...]:
+    """Those that have files in the folder."""
+    return tuple(each for each in VLM_FILE_PRECISIONS if _has_files(folder, each))
+
+
+def _has_files(folder: Path, precision: Precision) -> bool:
+    try:
+        return bool(onnx_files(folder, precision))
+    except Problem:
+        return False
 
 
 def onnx_files(folder: Path, precision: Precision) -> list[Path]:

@@ -15,6 +15,7 @@ from edgelab.record import RunRecord
 from edgelab.records import Sample
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
+from edgelab.vlm_memory import onnx_precisions
 from edgelab.weights import NOT_HERE, model_file
 from screens.ink import Tone
 from screens.widgets.table import Column
@@ -23,6 +24,8 @@ BROKEN = "broken"
 DETECT, ASK = "detect", "ask"
 FETCH = "fetch"
 """The weights are not here yet: a run looks for them first."""
+LACKS = "lacks"
+"""Files are here, of other precisions than the chosen ones."""
 
 _FIT_TONES: dict[str, Tone] = {Fit.FITS.value: "good", Fit.TIGHT.value: "warn", FETCH: "label"}
 
@@ -30,12 +33,13 @@ _FIT_TONES: dict[str, Tone] = {Fit.FITS.value: "good", Fit.TIGHT.value: "warn", 
 @dataclass(frozen=True)
 class ModelRow:
     """A model of the catalogue and its forecast; without one, `problem` says why, unless its
-    weights are only not here yet."""
+    weights are only not here yet. `there`: precisions that have files, where each has its own."""
 
     entry: Entry[ModelProfile] | Entry[HubModel]
     forecast: Forecast | None
     problem: str | None
     free: int | None = None
+    there: tuple[Precision, ...] = ()
 
     @property
     def task(self) -> str:
@@ -52,16 +56,19 @@ class ModelRow:
 
     @property
     def mark(self) -> str:
-        """fits, tight, no, ? or broken."""
-        if self.forecast is None:
-            return FETCH if self.problem is None else BROKEN
-        return self.forecast.fit.value
+        """fits, tight, no, ?, broken, fetch or lacks."""
+        if self.forecast is not None:
+            return self.forecast.fit.value
+        if self.problem is not None:
+            return BROKEN
+        return LACKS if self.there else FETCH
 
     @property
     def reason(self) -> str:
         """What the mark rests on."""
         if self.forecast is None:
-            return self.problem or NOT_HERE
+            there = f"files of {', '.join(self.there)} only" if self.there else NOT_HERE
+            return self.problem or there
         how = "measured" if self.forecast.source.startswith("measured") else "estimated"
         need = f"{words.megabytes(self.forecast.peak_bytes)} MB {how}"
         return need if self.free is None else f"{need}, {self.free / 1e9:.1f} GB free"
@@ -94,7 +101,9 @@ def asked_rows(
         expected = fitting.fits(asked, home, fitting.Board(free, past)).values()
         known = (each for each in expected if each.peak_bytes)  # of files that are not here: none
         worst = max(known, key=lambda f: f.peak_bytes, default=None)
-        rows.append(ModelRow(entry, worst, entry.problem, free))
+        folder = fitting.model_folder(entry.name, None, home)
+        there = onnx_precisions(folder) if folder is not None else ()
+        rows.append(ModelRow(entry, worst, entry.problem, free, there))
     return rows
 
 

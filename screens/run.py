@@ -39,6 +39,7 @@ from screens.widgets.charts import HistogramPane, ReplayBar, TimelinePane
 from screens.widgets.filter_line import FilterLine
 from screens.widgets.lines import KeyLine, StatusLine, TabLine
 from screens.widgets.live import LivePanels
+from screens.widgets.picture import PicturePane
 from screens.widgets.table import Table
 from screens.widgets.training_pane import CurvesPane
 
@@ -94,13 +95,14 @@ class RunScreen(TableScreen):
         """All panes."""
         face, spec = self.face, self.record.spec
         yield StatusLine(face, f"Run #{spec.number} · {words.plain(spec.title, 60)}")
-        yield LivePanels(face)
+        yield LivePanels(face, picture=False)
         yield ReplayBar(face)
         yield TabLine(face, TABS if self._measures else LEARNING_TABS)
         with Container(id="charts"):
             yield TimelinePane(face, "timeline")
             yield HistogramPane(face, "histogram")
             yield CurvesPane(face, "curves")
+            yield PicturePane(face)
         yield self._items_table()
         yield Table(FACT_COLUMNS, lambda f: f.number, face, "Facts", "facts", headed=False)
         yield Table(
@@ -222,6 +224,7 @@ class RunScreen(TableScreen):
             self.query_one(TimelinePane).update()
             self.query_one(HistogramPane).follow(run)
             self.query_one(CurvesPane).follow(run)
+            self.query_one(PicturePane).follow(run)
 
     def _show_doctor(self, run: RunProjection) -> None:
         table = self.query_one("#doctor", Table)

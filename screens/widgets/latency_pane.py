@@ -57,9 +57,9 @@ class LatencyPane(ProjectionPane):
             ("tok/s", words.number(rate[-1] if rate else None, 1)),
             ("mean", words.number(asked.tokens_per_s, 1)),
             ("q/s", words.number(state.items_per_s, 2)),
-            ("TTFT", _percentile_of(first, 0.50, "p50 ")),
-            ("", _percentile_of(first, 0.90, "p90 ")),
-            ("p50", _percentile(state, 0.50)),
+            ("TTFT", _percentile_of(first, 0.50, "p50 ", "q")),
+            ("", _percentile_of(first, 0.90, "p90 ", "q")),
+            ("all", _percentile_of(state.tally.latency, 0.50, "p50 ", "q")),
         ]
         figures = asked.figures()
         means = (figures.preprocess_ms, figures.vision_ms, figures.prefill_ms, figures.decode_ms)
@@ -122,10 +122,12 @@ def _percentile(state: PassState | None, share: float) -> str:
     return _percentile_of(state.tally.latency, share)
 
 
-def _percentile_of(values: RunningPercentiles, share: float, name: str = "") -> str:
+def _percentile_of(
+    values: RunningPercentiles, share: float, name: str = "", unit: str = "img"
+) -> str:
     value = values.at(share)
     if value is None:
-        return f"{name}{samples_needed(share)}+ img"
+        return f"{name}{samples_needed(share)}+ {unit}"
     return f"{name}{words.milliseconds(value)} ms"
 
 

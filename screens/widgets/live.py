@@ -15,15 +15,18 @@ from screens.widgets.training_pane import TrainingPane
 
 
 class LivePanels(Container):
-    """Run, latency and board side by side or stacked, as the screen's stylesheet says."""
+    """Run, latency and board side by side or stacked, as the screen's stylesheet says.
 
-    def __init__(self, face: Face) -> None:
+    `picture`: with the image that is asked about below the board.
+    """
+
+    def __init__(self, face: Face, picture: bool = True) -> None:
         super().__init__(id="live")
         self.run_pane = RunPane(face, "Run", "run-pane")
         self.latency_pane = LatencyPane(face, "Latency", "latency-pane")
         self.training_pane = TrainingPane(face, "Training", "training-pane")
         self.training_pane.display = False
-        self.picture_pane = PicturePane(face)
+        self.picture_pane = PicturePane(face) if picture else None
         self.board_pane = BoardPane(face, "Board", "board-pane")
 
     def compose(self) -> ComposeResult:
@@ -34,7 +37,8 @@ class LivePanels(Container):
             yield self.training_pane
         with Container(id="side"):
             yield self.board_pane
-            yield self.picture_pane
+            if self.picture_pane is not None:
+                yield self.picture_pane
 
     def follow(self, run: RunProjection | None) -> None:
         """Show this state of a run in all panels."""
@@ -43,6 +47,7 @@ class LivePanels(Container):
         training = run is not None and run.training is not None
         self.latency_pane.display, self.training_pane.display = not training, training
         meter = self.training_pane if training else self.latency_pane
-        self.picture_pane.follow(run)
+        if self.picture_pane is not None:
+            self.picture_pane.follow(run)
         for pane in (self.run_pane, meter, self.board_pane):
             pane.follow(run)

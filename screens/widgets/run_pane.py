@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgelab import words
+from edgelab.conversion import ConversionReport
 from edgelab.projection import RunProjection
 from edgelab.records import TRAIN, AskedItem, Asking, ClassifiedItem, Item, Outcome
 from edgelab.settings.convert import ConversionSettings
@@ -196,11 +197,16 @@ def _verdicts(run: RunProjection, width: int) -> list[Line]:
     if not isinstance(run.spec.settings, ConversionSettings):
         return lines
     for report in run.conversions.values():
-        faster = report.latency.ratio if report.latency else None
-        more = f", {faster:.2f} times as fast" if faster and report.refusal is None else ""
+        more = _found(report) if report.refusal is None else ""
         text = f"{report.precision}: {words.plain(report.verdict)}{more}"
         lines += wrap(text, width, "good" if report.refusal is None else "bad", 3)
     return lines
+
+
+def _found(report: ConversionReport) -> str:
+    if report.tokens is not None:
+        return f", {report.tokens.same} of {report.tokens.tokens} next tokens are the same"
+    return f", {report.latency.ratio:.2f} times as fast" if report.latency else ""
 
 
 def _validity(run: RunProjection, width: int) -> list[Line]:

@@ -32,7 +32,7 @@ from screens.app import Console
 from screens.face import Face
 from screens.lab import LabScreen
 from screens.run import RunScreen
-from screens.widgets.board_pane import BoardPane
+from screens.widgets.charts import HistogramPane
 from screens.widgets.picture import PicturePane
 from screens.widgets.run_pane import RunPane
 from tests.screens.conftest import press, settle
@@ -84,6 +84,7 @@ async def test_the_image_is_shown_where_wanted_and_not_too_often(
         lab = console.screen
         assert isinstance(lab, LabScreen)
         pane = lab.panels.picture_pane
+        assert pane is not None
         assert not pane.display
 
         async def show(index: int, wait_s: float) -> str | None:
@@ -129,7 +130,7 @@ async def test_the_run_screen_shows_the_image_that_was_asked_about(
             if is_shown:
                 (image,) = pane.query(widgets.HalfcellImage)
                 assert image.region.area > 0
-                assert screen.query_one(BoardPane).region.right <= pane.region.x
+                assert screen.query_one(HistogramPane).region.right <= pane.region.x
 
 
 async def test_g_starts_a_run_that_lacked_memory_again_with_less(
