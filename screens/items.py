@@ -64,12 +64,24 @@ ITEM_COLUMNS: tuple[Column[ItemRow], ...] = (
 )
 
 
-ASKED_COLUMNS: tuple[Column[ItemRow], ...] = (
-    *ITEM_COLUMNS[:-1],
-    Column("answer", lambda r: words.plain(_answer(r.item), 60), lambda r: _answer(r.item)),
-    ITEM_COLUMNS[-1],
-)
-"""The same of questions, with the model's own words."""
+def asked_columns(classes: Sequence[str]) -> tuple[Column[ItemRow], ...]:
+    """The same of questions: what was asked for, and the model's own words."""
+
+    def asked(row: ItemRow) -> str:
+        """The class that is counted; where it is none, the whole question."""
+        item = row.item
+        if not isinstance(item, AskedItem):
+            return ""
+        counted = item.evaluated[0] if item.evaluated else len(classes)
+        return classes[counted] if counted < len(classes) else item.question
+
+    return (
+        ITEM_COLUMNS[0],
+        Column("asked", lambda r: words.plain(asked(r), 30), asked),
+        *ITEM_COLUMNS[1:-1],
+        Column("answer", lambda r: words.plain(_answer(r.item), 60), lambda r: _answer(r.item)),
+        ITEM_COLUMNS[-1],
+    )
 
 
 def answer_columns(classes: Sequence[str]) -> tuple[Column[ItemRow], ...]:
@@ -99,7 +111,7 @@ def item_columns(
     """What a task's images are told by."""
     if isinstance(settings, ClassifySettings):
         return answer_columns(classes)
-    return ASKED_COLUMNS if isinstance(settings, AskSettings) else ITEM_COLUMNS
+    return asked_columns(classes) if isinstance(settings, AskSettings) else ITEM_COLUMNS
 
 
 def item_identity(row: ItemRow) -> tuple[str, int, int]:

@@ -15,6 +15,7 @@ from screens.ink import Ink, Line, count, label, sparkline, width_of, wrap
 from screens.widgets.projection_pane import ProjectionPane
 
 _PERCENTILE = len("p95 130+ img  ")
+_TOLD_IN_FULL = len("TTFT p50 1240 ms")
 _STAGE_NAMES = (
     ("mean decode", "preprocess", "infer", "postprocess"),
     ("mean decode", "pre", "infer", "post"),
@@ -52,14 +53,16 @@ class LatencyPane(ProjectionPane):
     def _asked(self, run: RunProjection, state: PassState, asked: AskTally) -> list[Line]:
         """Tokens a second, first tokens, stages of a question and a sparkline of the speed."""
         width, height = self.content_size
-        rate, first = run.answer_speeds, asked.first_token
+        rate, first, whole = run.answer_speeds, asked.first_token, state.tally.latency
+        wide = width >= 3 * _TOLD_IN_FULL
+        median, unit = ("p50 ", " ms") if wide else ("", "")
         cells = [
             ("tok/s", words.number(rate[-1] if rate else None, 1)),
             ("mean", words.number(asked.tokens_per_s, 1)),
             ("q/s", words.number(state.items_per_s, 2)),
-            ("TTFT", _percentile_of(first, 0.50, "p50 ", "q")),
-            ("", _percentile_of(first, 0.90, "p90 ", "q")),
-            ("all", _percentile_of(state.tally.latency, 0.50, "p50 ", "q")),
+            ("TTFT", f"{median}{_percentile_of(first, 0.50, 'q', unit)}"),
+            ("p90", _percentile_of(first, 0.90, "q", unit)),
+            ("all", f"{median}{_percentile_of(whole, 0.50, 'q', unit)}"),
         ]
         figures = asked.figures()
         means = (figures.preprocess_ms, figures.vision_ms, figures.prefill_ms, figures.decode_ms)
@@ -123,12 +126,12 @@ def _percentile(state: PassState | None, share: float) -> str:
 
 
 def _percentile_of(
-    values: RunningPercentiles, share: float, name: str = "", unit: str = "img"
+    values: RunningPercentiles, share: float, samples: str = "img", unit: str = " ms"
 ) -> str:
     value = values.at(share)
     if value is None:
-        return f"{name}{samples_needed(share)}+ {unit}"
-    return f"{name}{words.milliseconds(value)} ms"
+        return f"{samples_needed(share)}+ {samples}"
+    return f"{words.milliseconds(value)}{unit}"
 
 
 def _row(cells: list[tuple[str, str]], width: int) -> Line:

@@ -12,6 +12,9 @@ from edgelab.settings.convert import ConversionSettings
 from screens.ink import BLANK, Ink, Line, Tone, bar, flow, label, spread, strong, width_of, wrap
 from screens.widgets.projection_pane import ProjectionPane, outcome_tone
 
+_SHORT = 3
+"""Rows that have no room for an image, a question of two lines and its answer."""
+
 
 class RunPane(ProjectionPane):
     """What is being run, how far it is, how it ended."""
@@ -40,7 +43,8 @@ class RunPane(ProjectionPane):
             BLANK,
         ]
         if not run.outcome.over:
-            return [*head, *_latest(run, width), *_verdicts(run, width), *_notes(run, width)]
+            latest = _latest(run, width, height - len(head))
+            return [*head, *latest, *_verdicts(run, width), *_notes(run, width)]
         if run.outcome is not Outcome.FINISHED:
             head += [*self._reason(run, width, height - len(head)), BLANK]
         worth = _verdicts(run, width) or _validity(run, width)
@@ -110,14 +114,15 @@ def _unit(run: RunProjection) -> str:
     return "images" if run.dataset is None or run.dataset.questions is None else "questions"
 
 
-def _latest(run: RunProjection, width: int) -> list[Line]:
+def _latest(run: RunProjection, width: int, height: int) -> list[Line]:
+    question = 2 if height > _SHORT else 1  # its answer says more
     if run.asking is not None:
-        return _asking(run.asking, run.answer, width)
+        return _asking(run.asking, run.answer, width, question)
     item = run.last_item
     if item is None:
         return []
     if isinstance(item, AskedItem) and item.error is None:
-        return _answered(item, width)
+        return _answered(item, width, question)
     name = words.plain(item.image, max(12, width))
     lines = [(label("latest image"),), (Ink(name),)]
     if item.error is not None:
@@ -127,17 +132,17 @@ def _latest(run: RunProjection, width: int) -> list[Line]:
     return [*lines, *_counts(run, item, width)]
 
 
-def _asking(asking: Asking, answer: str, width: int) -> list[Line]:
+def _asking(asking: Asking, answer: str, width: int, rows: int) -> list[Line]:
     """The image and its true count, the question, and the answer as far as it has come."""
     truth = words.UNKNOWN if asking.truth is None else str(asking.truth)
     return [
         _of_image(asking.image, (label("true "), strong(truth)), width),
-        *wrap(words.plain(asking.question), width, "label", 2),
+        *wrap(words.plain(asking.question), width, "label", rows),
         *wrap(words.plain(answer) or "...", width, "strong", 3),
     ]
 
 
-def _answered(item: AskedItem, width: int) -> list[Line]:
+def _answered(item: AskedItem, width: int, rows: int) -> list[Line]:
     """The same of a question that is answered, and what was read in the answer."""
     truth = words.UNKNOWN if item.truth is None else str(item.total(item.truth))
     told: tuple[Ink, ...] = (label("true "), strong(truth))
@@ -149,7 +154,7 @@ def _answered(item: AskedItem, width: int) -> list[Line]:
         told = (*told, Ink("  no count", "warn"))
     return [
         _of_image(item.image, told, width),
-        *wrap(words.plain(item.question), width, "label", 2),
+        *wrap(words.plain(item.question), width, "label", rows),
         *wrap(words.plain(item.answer) or "(says nothing)", width, "strong", 3),
     ]
 
