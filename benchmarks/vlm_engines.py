@@ -40,9 +40,8 @@ def measure(folder: Path) -> Section:
     section = Section(
         "SmolVLM-256M with torch and without",
         "The dimensions of SmolVLM-256M with random weights; one image of 640 x 480 px as one "
-        "tile, one thread, a question asked twice: vision is of the first time, the rest of the "
-        "second. Floor: a decoded token reads the language model's weights and its head once, at "
-        "the memory bandwidth that one thread "
+        "tile, one thread, the second question of a process. Floor: a decoded token reads the "
+        "language model's weights and its head once, at the memory bandwidth that one thread "
         f"attains here ({bandwidth / 1e9:.1f} GB/s, read by NumPy); peaks are VmHWM.",
     )
     titles = (
