@@ -9,7 +9,7 @@ from edgelab import markdown, words
 from edgelab.comparison import ComparedRow, Comparison, Difference
 from edgelab.consistency import Finding
 from edgelab.export import csv_text
-from edgelab.result_table import Figure, TableRow
+from edgelab.result_table import IMAGE_ENCODING, Figure, TableRow
 from edgelab.results import Value
 
 LEFT, RIGHT = "A", "B"
@@ -51,6 +51,7 @@ def columns(
     chosen = comparison.figures if figures is None else tuple(figures)
     return [
         *_keys(),
+        *_encodings(comparison),
         ComparedColumn("findings", "findings", lambda row: len(comparison.findings(row)) or None),
         *(column for figure in chosen for column in _of(figure, comparison)),
         *_sources(),
@@ -63,6 +64,23 @@ def _keys() -> Iterator[ComparedColumn]:
     yield ComparedColumn(
         "threshold", "thr.", lambda row: _known(row, "threshold"), lambda v: words.number(v, 2)
     )
+
+
+def _encodings(comparison: Comparison) -> Iterator[ComparedColumn]:
+    """A column a side, where rows differ in it."""
+
+    def of_side(side: Side) -> Callable[[ComparedRow], Value]:
+        def value(row: ComparedRow) -> Value:
+            found = side(row)
+            return None if found is None else found.facts.get(IMAGE_ENCODING)
+
+        return value
+
+    sides = [(letter, of_side(side)) for letter, side in ((LEFT, _left), (RIGHT, _right))]
+    told = {value(row) for _, value in sides for row in comparison.rows} - {None}
+    if len(told) > 1:
+        for letter, value in sides:
+            yield ComparedColumn(f"encoding_{letter.lower()}", f"encoding {letter}", value)
 
 
 def _of(figure: Figure, comparison: Comparison) -> Iterator[ComparedColumn]:

@@ -69,7 +69,10 @@ FIGURES: tuple[Figure, ...] = (
 IMAGES = "images"
 """Images counted; known for a pass, and for some published tables."""
 
-FACTS = ("board", "runtime", "resolution", "image encoding", "threads", "dataset", "time includes")
+IMAGE_ENCODING = "image encoding"
+"""Shared by the questions on an image, or made for each: the fact that a table can hold both of."""
+
+FACTS = ("board", "runtime", "resolution", IMAGE_ENCODING, "threads", "dataset", "time includes")
 """What a comparison explains differences by, in the order told."""
 
 
@@ -242,7 +245,7 @@ def _facts(row: ResultRow) -> dict[str, str]:
     facts = {
         "runtime": row.summary.runtime,
         "resolution": f"{size[0]} x {size[1]} px" if size else None,
-        "image encoding": image_encoding(row),
+        IMAGE_ENCODING: image_encoding(row),
         "time includes": _TIME_INCLUDES if row.summary.elapsed_s is not None else None,
     }
     return _facts_of_run(row.run) | {k: words.plain(value) for k, value in facts.items() if value}

@@ -9,6 +9,7 @@ import pytest
 
 from edgelab.answers import Number, parse_count
 from edgelab.comparison import compare
+from edgelab.comparison_report import columns
 from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.records import (
@@ -146,8 +147,13 @@ def test_an_encoding_of_its_own_for_every_question_gives_the_same_answers(
     both = [table_of_runs(str(share), [record]) for share, record in records.items()]
     (told,) = compare(*both).differences
     assert told.words == "image encoding: shared / each anew"
-    (row,) = compare(*both).rows
+    beside = compare(*both)
+    (row,) = beside.rows
     assert row.ratio("images_per_s") is not None
+    texts = {column.title: column.text(row) for column in columns(beside)}
+    assert (texts["encoding A"], texts["encoding B"]) == ("shared", "each anew")
+    same = compare(both[0], both[0])
+    assert not any(column.title.startswith("encoding") for column in columns(same))
 
 
 def test_each_stage_is_marked_when_it_begins_and_named_where_memory_runs_out(
