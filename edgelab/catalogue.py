@@ -142,7 +142,8 @@ class GeneratedDataset(msgspec.Struct, frozen=True, tag_field="kind", tag="gener
 class LocalDataset(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="local"
 ):
-    """A dataset on disk: a COCO .json with `images`, a dataset .yaml, or a folder of images.
+    """A dataset on disk: a COCO .json with `images`, a dataset .yaml, a folder of images, or a .csv
+    of labels.
 
     `classes`, `per_class`, `seed`: which sub-datasets are made of it. `missing`: what to do where
     it is not there.

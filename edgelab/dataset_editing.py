@@ -20,7 +20,7 @@ from edgelab.program import Tell
 
 FIELDS: dict[str, str] = {
     "name": "small letters, digits, - _",
-    "path": "folder, COCO .json, .yaml",
+    "path": "folder, .json, .yaml, .csv",
     "images": "the image folder of a .json",
     "split": "where it has some; empty: val",
     "classes": "count these; empty: all",
@@ -90,7 +90,7 @@ def dataset_from(home: Home, texts: Mapping[str, str]) -> NewDataset:
     """Data as typed into the lines of `FIELDS`; an empty line says nothing. Raises Problem."""
     typed = {name: text.strip() for name, text in texts.items()}
     if not typed["path"]:
-        raise Problem("path: name a folder, a COCO .json or a dataset .yaml")
+        raise Problem("path: name a folder, a COCO .json, a dataset .yaml or a .csv")
     classes = tuple(name.strip() for name in typed["classes"].split(",") if name.strip())
     return new_dataset(
         home,

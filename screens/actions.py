@@ -178,7 +178,7 @@ ACTIONS: tuple[Action, ...] = (
     *_at(
         Place.DATASETS,
         ("c", "check", "check", "Look through this dataset, or data at a path, for faults"),
-        ("plus,equals_sign", "add", "add", "Give data on disk a name: a folder, a COCO .json"),
+        ("plus,equals_sign", "add", "add", "Give data on disk a name: folder, .json, .yaml, .csv"),
         ("s", "stop", "stop", "Stop looking through the data"),
         ("e", "export", "export", "Write the list of datasets as it is shown, as CSV"),
         *_table_keys("datasets"),

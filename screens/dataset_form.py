@@ -18,7 +18,7 @@ from screens.face import Face
 from screens.form import Form, Line
 
 LOOKED_AT: dict[str, str] = {
-    "dataset": "name, folder, .json, .yaml",
+    "dataset": "name, folder, .json ... .csv",
     "images": "the image folder of a .json",
     "split": "empty: its usual one",
     "model": "whose classes are compared",

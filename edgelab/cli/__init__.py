@@ -226,13 +226,19 @@ def _add_datasets(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     actions = datasets.add_subparsers(title="actions", metavar="ACTION")
     check = actions.add_parser("check", help="look through one: files, ids, boxes, classes")
     check.set_defaults(action="check")
-    check.add_argument("dataset", metavar="DATASET", help="a name, a folder, a .json, a .yaml")
+    check.add_argument(
+        "dataset", metavar="DATASET", help="a name, a folder, a .json, a .yaml, a .csv"
+    )
     check.add_argument("--model", metavar="M", help="also: which classes it does not know")
     _add_json(check)
     add = actions.add_parser("add", help="give data on disk a name of its own")
     add.set_defaults(action="add")
     add.add_argument("name", metavar="NAME")
-    add.add_argument("path", metavar="PATH", help="a folder, a COCO .json, a dataset .yaml")
+    add.add_argument(
+        "path",
+        metavar="PATH",
+        help="a folder, a COCO .json, a dataset .yaml, a .csv of image, label",
+    )
     add.add_argument("--title", metavar="TEXT", help="in a few words, what it is")
     add.add_argument("--classes", metavar="A,B", help="count these classes only")
     add.add_argument("--per-class", type=positive_int, metavar="N", help="images a class, at most")

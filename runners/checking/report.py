@@ -8,12 +8,13 @@ from edgelab.dataset_report import REPORT_VERSION, ClassContent, DatasetReport, 
 from edgelab.problem import Problem
 from edgelab.settings.base import MeasureSettings
 from runners.checking.coco import list_coco
+from runners.checking.labelled import list_labelled
 from runners.checking.listing import ListedImage, Listing, printable
 from runners.checking.pictures import OnImage, check_pictures
 from runners.checking.yolo import list_yolo
 from runners.classes import map_classes
 from runners.datasets.dataset import WHOLE, Dataset, sample_at
-from runners.datasets.files import CocoFiles, DataFiles, ImageFiles, YoloFiles
+from runners.datasets.files import CocoFiles, DataFiles, ImageFiles, LabelledFiles, YoloFiles
 from runners.datasets.folder import images_in
 from runners.datasets.source import Source
 from runners.model_file import ModelFile
@@ -57,6 +58,8 @@ def _listing(files: DataFiles) -> Listing:
             return list_coco(files)
         case YoloFiles():
             return list_yolo(files)
+        case LabelledFiles():
+            return list_labelled(files)
         case ImageFiles(folder):
             paths = images_in(folder)
             if not paths:
@@ -71,6 +74,8 @@ def _path_of(files: DataFiles) -> object:
             return files.annotations
         case YoloFiles():
             return files.dataset.file
+        case LabelledFiles():
+            return files.table
         case ImageFiles():
             return files.folder
 

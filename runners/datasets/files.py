@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from runners.datasets.dataset import Dataset
 from runners.datasets.yolo_yaml import YoloDataset
 
 
@@ -31,4 +32,12 @@ class ImageFiles:
     folder: Path
 
 
-DataFiles = CocoFiles | YoloFiles | ImageFiles
+@dataclass(frozen=True)
+class LabelledFiles:
+    """The images that a .csv names, one class each."""
+
+    table: Path
+    dataset: Dataset
+
+
+DataFiles = CocoFiles | YoloFiles | ImageFiles | LabelledFiles

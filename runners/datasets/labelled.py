@@ -11,10 +11,11 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from edgelab.problem import Problem
-from runners.images import Pixels
+from runners.images import Pixels, read_image, read_regular_file
 
 SPLITS = ("train", "val", "test")
 FEWEST = 3
@@ -35,6 +36,18 @@ class Picture:
     def digest(self) -> str:
         """SHA-256 of the content; of the name where the content cannot be read."""
         return hashlib.sha256(self.content() or self.name.encode()).hexdigest()
+
+
+def picture_at(path: Path, name: str, label: int) -> Picture:
+    """The labelled image file at `path`."""
+    return Picture(name, label, partial(read_image, path), partial(_bytes_of, path), path)
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    try:
+        return read_regular_file(path)
+    except OSError:
+        return None
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,15 +13,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edgelab.catalogue import Catalogue
+from edgelab.catalogue import Catalogue, DatasetProfile, Entry, LocalDataset
 from edgelab.home import Home
 from edgelab.problem import Problem
 from runners.datasets.dataset import Dataset, Sample, sample_inside
 from runners.datasets.folder import images_in
-from runners.datasets.labelled import SPLITS, Labelled, Picture
+from runners.datasets.labelled import SPLITS, Labelled, Picture, picture_at
+from runners.datasets.labels_csv import read_csv
 from runners.datasets.source import OnImage, open_named
 from runners.extras import needs
-from runners.images import ImageProblem, Pixels, decode_image, read_image, read_regular_file
+from runners.images import ImageProblem, Pixels, decode_image, read_image
 
 DIGITS = "digits"
 """The data set that scikit-learn brings: 1,797 handwritten digits of 8 x 8 px."""
@@ -47,6 +47,8 @@ def open_labelled(
         return read_digits()
     entry = catalogue.dataset(dataset)
     if entry is not None:
+        if (table := _table_of(entry)) is not None:
+            return read_csv(table)
         source = open_named(entry, home, on_image)
         return _of_splits(dataset, {split: source.read(split) for split in splits})
     path = Path(dataset).expanduser()
@@ -60,6 +62,14 @@ def open_labelled(
         f"{dataset}: neither a dataset of the catalogue nor {DIGITS!r}, nor a folder, a .csv or a "
         "COCO .json"
     )
+
+
+def _table_of(entry: Entry[DatasetProfile]) -> Path | None:
+    """The .csv behind a name, whose images have one class each."""
+    profile = entry.require()
+    if isinstance(profile, LocalDataset) and profile.path.lower().endswith(".csv"):
+        return entry.path.parent / Path(profile.path).expanduser()
+    return None
 
 
 def _read_folder(path: Path) -> Labelled:
@@ -104,18 +114,6 @@ def _pictures_of(folder: Path, classes: tuple[str, ...]) -> tuple[Picture, ...]:
     )
 
 
-def picture_at(path: Path, name: str, label: int) -> Picture:
-    """The labelled image file at `path`."""
-    return Picture(name, label, partial(read_image, path), partial(_bytes_of, path), path)
-
-
-def _bytes_of(path: Path) -> bytes | None:
-    try:
-        return read_regular_file(path)
-    except OSError:
-        return None
-
-
 def _of_splits(name: str, splits: dict[str, Dataset]) -> Labelled:
     """Datasets of the catalogue: each image must hold exactly one object, its class."""
     pictures: dict[str | None, tuple[Picture, ...]] = {
@@ -140,54 +138,6 @@ def _of_sample(name: str, sample: Sample) -> Picture:
 
 def _refuse(problem: str) -> Pixels:
     raise ImageProblem(problem)
-
-
-# Tables ---------------------------------------------------------------------------------------
-
-
-def read_csv(path: Path) -> Labelled:
-    """Columns `image` and `label`, and `split` where the data have splits.
-
-    Image names are relative to the file's folder; labels are any text, the classes are theirs in
-    order. Raises Problem naming the line.
-    """
-    rows = list(_rows(path))
-    classes = tuple(sorted({row["label"] for _, row in rows}))
-    index = {name: label for label, name in enumerate(classes)}
-    pictures: dict[str | None, list[Picture]] = {}
-    for line, row in rows:
-        sample = sample_inside(path.parent, row["image"])
-        if sample.path is None:
-            raise Problem(f"{path}: line {line}: image = {row['image']!r}: {sample.problem}")
-        split = row.get("split") or None
-        if split not in (None, *SPLITS):
-            raise Problem(
-                f"{path}: line {line}: split = {split!r}: expected {', '.join(SPLITS)} or nothing"
-            )
-        picture = picture_at(sample.path, row["image"], index[row["label"]])
-        pictures.setdefault(split, []).append(picture)
-    if None in pictures and len(pictures) > 1:
-        raise Problem(f"{path}: some lines name a split and some do not")
-    return Labelled(path.stem, classes, {split: tuple(each) for split, each in pictures.items()})
-
-
-def _rows(path: Path) -> Iterable[tuple[int, dict[str, str]]]:
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Problem(f"{path}: cannot be read ({error})") from None
-    reader = csv.DictReader(text.splitlines())
-    if missing := {"image", "label"} - set(reader.fieldnames or ()):
-        raise Problem(f"{path}: no column {min(missing)!r}: expected image, label and maybe split")
-    found = False
-    for row in reader:
-        for key in ("image", "label"):
-            if not row[key]:
-                raise Problem(f"{path}: line {reader.line_num}: {key} is empty")
-        found = True
-        yield reader.line_num, row
-    if not found:
-        raise Problem(f"{path}: no lines below the header")
 
 
 # COCO -----------------------------------------------------------------------------------------

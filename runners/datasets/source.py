@@ -14,8 +14,9 @@ from edgelab.settings.base import MeasureSettings
 from runners.datasets import charts, shapes
 from runners.datasets.coco import read_coco
 from runners.datasets.dataset import Dataset, Sample, evenly
-from runners.datasets.files import CocoFiles, DataFiles, ImageFiles, YoloFiles
+from runners.datasets.files import CocoFiles, DataFiles, ImageFiles, LabelledFiles, YoloFiles
 from runners.datasets.folder import read_folder
+from runners.datasets.labels_csv import read_csv, split_of
 from runners.datasets.subset import of_classes, per_class
 from runners.datasets.yolo_yaml import YoloDataset
 
@@ -143,7 +144,27 @@ def _at_path(
             default_split,
             calibration,
         )
-    raise Problem(f"{path}: expected a folder of images, a COCO .json or a dataset .yaml")
+    if path.suffix.lower() == ".csv":
+        return _of_table(path, name, default_split)
+    raise Problem(
+        f"{path}: expected a folder of images, a COCO .json, a dataset .yaml or a .csv of labels"
+    )
+
+
+def _of_table(path: Path, name: str, default_split: str) -> Source:
+    data = read_csv(path)
+    splits = [split for split in data.pictures if split is not None]
+    default = default_split if default_split in splits else next(iter(splits), None)
+
+    def read(split: str | None) -> Dataset:
+        return split_of(data, name, split or default)
+
+    return Source(
+        read,
+        lambda split: LabelledFiles(path, read(split)),
+        default,
+        "train" if "train" in splits else None,
+    )
 
 
 def _generated(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from edgelab.catalogue import Catalogue
 from edgelab.dataset_report import DatasetReport, Kind
 from edgelab.home import Home
+from edgelab.problem import Problem
 from edgelab.settings.detect import DetectSettings
 from runners.checking.listing import ListedImage, Listing, PlacedBox
 from runners.checking.pictures import TOLERANCE_PX, check_pictures
@@ -19,8 +20,8 @@ from runners.datasets.source import open_source
 from tests.runners.colour_detector import some_cells, write_cells
 
 
-def check(home: Home, dataset: Path) -> DatasetReport:
-    settings = DetectSettings(model="none", dataset=str(dataset))
+def check(home: Home, dataset: Path, split: str | None = None) -> DatasetReport:
+    settings = DetectSettings(model="none", dataset=str(dataset), split=split)
     source = open_source(settings, Catalogue(home), home, lambda *_: None)
     return check_dataset(source, settings, None, lambda *_: None)
 
@@ -77,6 +78,25 @@ def test_a_folder_has_images_and_no_more(home: Home, tmp_path: Path) -> None:
     report = check(home, tmp_path)
     assert found(report) == [("broken image", "b.jpg")]
     assert (report.objects, report.classes, report.readable) == (None, (), 1)
+
+
+def test_a_table_of_labels(home: Home, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_cells(tmp_path / f"{name}.png", some_cells(1, 2))
+    file = tmp_path / "labels.csv"
+    file.write_text("image,label\na.png,cat\nb.png,dog\nb.png,cat\ngone.png,cat\n")
+    report = check(home, file)
+    assert found(report) == [
+        ("missing image", "gone.png"), ("double image", "b.png"), ("bad label", "b.png"),
+    ]  # fmt: skip
+    assert [(each.name, each.images, each.objects) for each in report.classes] == [
+        ("cat", 3, 3), ("dog", 1, 1),
+    ]  # fmt: skip
+    file.write_text("image,label,split\na.png,cat,train\nb.png,dog,test\n")
+    report = check(home, file)
+    assert (report.split, report.images) == ("train", 1)
+    with pytest.raises(Problem, match="no split 'val', it has train, test"):
+        check(home, file, "val")
 
 
 @given(st.tuples(*(st.floats(-100, 200) for _ in range(4))), st.booleans())

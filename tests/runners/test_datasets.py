@@ -341,9 +341,9 @@ class TestSource:
             source.evaluation(settings)
 
     def test_a_file_of_another_kind(self, home: Home, tmp_path: Path) -> None:
-        (tmp_path / "data.csv").write_text("")
-        with pytest.raises(Problem, match=r"expected a folder of images, a COCO .json or"):
-            self.open(home, dataset=str(tmp_path / "data.csv"))
+        (tmp_path / "data.txt").write_text("")
+        with pytest.raises(Problem, match=r"expected a folder of images, a COCO .json, a"):
+            self.open(home, dataset=str(tmp_path / "data.txt"))
 
 
 def test_fingerprint_changes_with_truth_names_sizes_and_classes(tmp_path: Path) -> None:

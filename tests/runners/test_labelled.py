@@ -115,6 +115,19 @@ def test_csv(tmp_path: Path) -> None:
     assert splits.train[0].read().shape == (9, 7, 3)
 
 
+def test_csv_by_name(home: Home, tmp_path: Path) -> None:
+    """A profile is what `edgelab datasets add` leaves."""
+    write_image(tmp_path / "0.png", 0)
+    (tmp_path / "labels.csv").write_text("image,label\n0.png,even\n")
+    profile = home.profiles / "datasets" / "mine.toml"
+    profile.parent.mkdir(parents=True)
+    profile.write_text(
+        f'schema_version = 1\nkind = "local"\ntitle = "Mine"\npath = "{tmp_path}/labels.csv"\n'
+    )
+    data = open_labelled("mine", None, Catalogue(home), home, lambda *_: None)
+    assert (data.classes, len(data.pictures[None])) == (("even",), 1)
+
+
 def test_coco_objects_are_cut_out(tmp_path: Path) -> None:
     write_image(tmp_path / "images" / "a.png", 1)
     boxes = [[x, y, 2, 3] for x in range(4) for y in range(3)]
