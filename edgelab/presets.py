@@ -9,11 +9,13 @@ from edgelab.settings.ask import AskSettings
 from edgelab.settings.classify import ClassifySettings
 from edgelab.settings.common import DETECTOR_PRECISIONS
 from edgelab.settings.detect import DetectSettings
+from edgelab.settings.finetune import BasePrecision, FinetuneSettings
 from edgelab.settings.train import Augmentation, TrainSettings
 
 QUICK_MODEL = "yolov8n-shapes"
 TRAINED_MODEL = "vit-tiny-3"
 TRAINED_DATASET = "charts"
+TUNED_MODEL = "paligemma-3b-pt-448"
 QUICK_DATASET = "shapes"
 
 
@@ -76,4 +78,14 @@ def training(threads: int | None = None) -> TrainSettings:
         learning_rate=5e-4,
         pretrained=False,
         augmentation=Augmentation(rotation=5.0),
+    )
+
+
+def finetuning(threads: int | None = None) -> FinetuneSettings:
+    """A fine-tuning of the published study: the language model's adapters on a 4-bit base."""
+    return FinetuneSettings(
+        model=TUNED_MODEL,
+        dataset=TRAINED_DATASET,
+        threads=threads or usable_cores(),
+        precision=BasePrecision.NF4,
     )

@@ -93,6 +93,7 @@ ACTIONS: tuple[Action, ...] = (
         ("3", "tab('results')", "results", "Go to the result table"),
         ("d", "datasets", "datasets", "Show all datasets: look through one, add one"),
         ("n", "train", "train", "Train a classifier: what it learns from, how long, how fast"),
+        ("f", "finetune", "fine-tune", "Fine-tune a vision-language model: adapters, prompts"),
         footer=False,
     ),
     Action("space", "mark", "mark", "Mark the run, or take the mark off", Place.RUNS),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import ClassVar
 
@@ -12,6 +12,7 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
 from edgelab.problem import Problem
@@ -130,8 +131,17 @@ def words(face: Face, text: str, classes: str) -> Static:
     return Static(Content(face.glyphs.text(text)), classes=classes, markup=False)
 
 
-def quiet_input(value: str = "", placeholder: str = "", id: str | None = None) -> Input:  # noqa: A002
-    """A one-line input whose cursor does not blink: a blink is bytes on the line."""
-    field = Input(value, placeholder=placeholder, id=id, compact=True)
+def quiet_input(
+    value: str = "",
+    placeholder: str = "",
+    id: str | None = None,  # noqa: A002
+    known: Sequence[str] = (),
+) -> Input:
+    """A one-line input whose cursor does not blink: a blink is bytes on the line.
+
+    Of what is `known` the first that begins as typed is shown; the right arrow takes it.
+    """
+    suggester = SuggestFromList(known, case_sensitive=False) if known else None
+    field = Input(value, placeholder=placeholder, id=id, compact=True, suggester=suggester)
     field.cursor_blink = False
     return field

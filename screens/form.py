@@ -8,7 +8,7 @@ from typing import ClassVar, Generic, NamedTuple, TypeVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
@@ -94,13 +94,14 @@ class Form(ModalScreen[T], Generic[T]):
         """A line a value."""
         with Vertical(classes="dialog"):
             yield words(self.face, self._title, "question")
-            for line in self._lines:
-                yield Horizontal(
-                    words(self.face, line.name, "name"),
-                    line.field,
-                    words(self.face, line.hint, "hint"),
-                    classes="field",
-                )
+            with VerticalScroll(classes="fields", can_focus=False):
+                for line in self._lines:
+                    yield Horizontal(
+                        words(self.face, line.name, "name"),
+                        line.field,
+                        words(self.face, line.hint, "hint"),
+                        classes="field",
+                    )
             yield words(self.face, "", "problem")
             yield words(self.face, self._keys(), "answers")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -12,6 +11,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.message import Message
+from textual.screen import ModalScreen
 
 from edgelab import words
 from edgelab.catalogue import Catalogue, DatasetProfile, Entry, HubModel, ModelProfile
@@ -19,7 +19,7 @@ from edgelab.converting import default_name, vlm_conversion
 from edgelab.export import rows_csv
 from edgelab.forecast import Fit
 from edgelab.lab import Lab
-from edgelab.presets import ask, classify, quick, training
+from edgelab.presets import ask, classify, finetuning, quick, training
 from edgelab.problem import Problem
 from edgelab.reader import LiveRun
 from edgelab.record import RunRecord
@@ -30,6 +30,7 @@ from edgelab.settings.base import MeasureSettings
 from edgelab.settings.common import Precision
 from edgelab.settings.convert import ConversionSettings, ConvertSettings
 from edgelab.settings.detect import DetectSettings
+from edgelab.settings.finetune import FinetuneSettings
 from edgelab.settings.train import TrainSettings
 from screens.actions import Place, bindings
 from screens.choice import ASK, DATASET_COLUMNS, MODEL_COLUMNS, ModelRow, asked_rows, model_rows
@@ -331,17 +332,24 @@ class LabScreen(TableScreen):
 
     def action_train(self) -> None:
         """Type what a training is to be, and begin it."""
-        from screens.task_form import training_form  # the first paint does not wait for it
+        from screens.task_form import TrainingForm  # the first paint does not wait for it
 
-        def begin(settings: TrainSettings | None) -> None:
+        start = training(self.settings.threads)
+        self._begin_typed(TrainingForm(self.face, start, self.catalogue))
+
+    def action_finetune(self) -> None:
+        """Type what a fine-tuning is to be, and begin it."""
+        from screens.task_form import FinetuningForm  # the first paint does not wait for it
+
+        start = finetuning(self.settings.threads)
+        self._begin_typed(FinetuningForm(self.face, start, self.catalogue))
+
+    def _begin_typed(self, form: ModalScreen[Any]) -> None:
+        def begin(settings: TrainSettings | FinetuneSettings | None) -> None:
             if settings is not None:
-                name = Path(settings.dataset).stem
-                self.console.submit(settings, f"train {settings.model} on {name}")
+                self.console.submit(settings, settings.title)
 
-        names = [entry.name for entry in self.datasets.rows]
-        self.app.push_screen(
-            training_form(self.face, training(self.settings.threads), names), begin
-        )
+        self.app.push_screen(form, begin)
 
     def action_quick(self) -> None:
         """Run the quick benchmark."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -105,3 +106,8 @@ class FinetuneSettings(TaskSettings, frozen=True, kw_only=True, tag="finetune"):
     def trains_vision(self) -> bool:
         """True where the vision tower has adapters."""
         return Part.VISION in self.lora.parts
+
+    @property
+    def title(self) -> str:
+        """What a run of these settings is called."""
+        return f"{Path(self.model).name} tuned on {Path(self.dataset).stem}"

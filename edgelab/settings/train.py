@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -12,6 +13,9 @@ from edgelab.settings.common import HeldOut, NotNegative, Positive, Share, Text
 
 Above0 = Annotated[float, Meta(gt=0.0)]
 AtLeast0 = Annotated[float, Meta(ge=0.0)]
+
+ARCHITECTURES = ("efficientnetv2-s", "vit-tiny", "vit-tiny-3", "hybrid")
+"""Those with a head of their own; any other is `timm:` and its name there."""
 
 
 class Augmentation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,3 +79,8 @@ class TrainSettings(TaskSettings, frozen=True, kw_only=True, tag="train"):
             raise ValueError(
                 f"processes = {self.processes}: at most one for each image of a batch, {self.batch}"
             )
+
+    @property
+    def title(self) -> str:
+        """What a run of these settings is called."""
+        return f"train {self.model} on {Path(self.dataset).stem}"

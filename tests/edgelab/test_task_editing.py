@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from edgelab.presets import training
+from edgelab.presets import finetuning, training
 from edgelab.problem import Problem
 from edgelab.settings.finetune import FinetuneSettings, Part
-from edgelab.task_editing import path_or_name, settings_from, texts_of
+from edgelab.task_editing import choices_of, path_or_name, settings_from, texts_of
 
 KEYS = ("model", "epochs", "learning_rate", "pretrained", "limit", "augmentation.rotation")
 
@@ -41,6 +41,33 @@ def test_lists_are_words() -> None:
     assert texts_of(settings, ["lora.parts"]) == {"lora.parts": "llm"}
     changed = settings_from(settings, {"lora.parts": "llm, projector"})
     assert changed.lora.parts == (Part.LLM, Part.PROJECTOR)
+
+
+@pytest.mark.parametrize(
+    ("key", "choices"),
+    [
+        ("zero_shot", ("yes", "no")),
+        ("schedule.gradient_checkpointing", ("yes", "no")),
+        ("precision", ("fp32", "bf16", "int8", "nf4")),
+        ("merge", ("", "bf16", "fp32")),
+        ("lora.rank", ()),
+        ("limit", ()),
+        ("model", ()),
+    ],
+)
+def test_what_is_one_of_a_few_is_chosen(key: str, choices: tuple[str, ...]) -> None:
+    settings = finetuning(2)
+    assert choices_of(settings, key) == choices
+    for choice in choices:
+        (text,) = texts_of(settings_from(settings, {key: choice}), [key]).values()
+        assert text == choice
+
+
+def test_each_part_gets_adapters_alone_or_with_others() -> None:
+    settings = finetuning(2)
+    choices = choices_of(settings, "lora.parts")
+    parts = [settings_from(settings, {"lora.parts": text}).lora.parts for text in choices]
+    assert len(set(parts)) == len(parts) == 2 ** len(Part) - 1
 
 
 @pytest.mark.parametrize(

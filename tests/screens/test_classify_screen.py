@@ -8,19 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.widgets import Input
 
 from edgelab.export import classes_csv
 from edgelab.home import Home
 from edgelab.lab import Lab
-from edgelab.presets import training
 from edgelab.queue import queued
 from edgelab.record import RunRecord
 from edgelab.results import as_dict, rows_of
 from edgelab.settings.classify import ClassifySettings
-from edgelab.settings.train import TrainSettings
 from screens.app import Console
-from screens.form import Form
 from screens.run import RunScreen
 from screens.widgets.live import LivePanels
 from screens.widgets.table import Table
@@ -75,32 +71,6 @@ async def test_r_on_a_classifier_classifies(
         datasets: Table[Any] = console.screen.query_one("#datasets", Table)
         assert datasets.row is not None
         assert datasets.row.name == "shapes", "what was chosen for detectors is still chosen"
-
-
-@pytest.mark.parametrize("size", SIZES)
-async def test_a_training_is_typed_and_begun(
-    open_console: Opener, home: Home, started: list[Home], size: tuple[int, int]
-) -> None:
-    console = open_console()
-    async with console.run_test(size=size) as pilot:
-        await settle(pilot)
-        await press(pilot, "n")
-        form = console.screen
-        assert isinstance(form, Form)
-        epochs, rate = form.field("epochs"), form.field("learning_rate")
-        assert isinstance(epochs, Input)
-        assert isinstance(rate, Input)
-        epochs.value, rate.value = "3", "fast"
-        await press(pilot, "enter")
-        assert console.screen is form, "nonsense is not taken"
-        assert "learning_rate = 'fast'" in str(form.query_one(".problem").render())
-        rate.value = "1e-3"
-        await press(pilot, "enter")
-        (folder,) = queued(home)
-        settings = folder.read_spec().settings
-        assert isinstance(settings, TrainSettings)
-        assert (settings.epochs, settings.learning_rate) == (3, 1e-3)
-        assert settings.augmentation == training(4).augmentation
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from edgelab.catalogue import Catalogue
 from edgelab.cli.dataset_options import named_images
@@ -113,4 +112,4 @@ def settings(options: argparse.Namespace, catalogue: Catalogue) -> tuple[Finetun
         "threads": options.threads if options.threads is not None else usable_cores(),
     }
     chosen = convert(raw, FinetuneSettings, "run finetune")
-    return chosen, f"{Path(chosen.model).name} tuned on {Path(chosen.dataset).stem}"
+    return chosen, chosen.title

@@ -8,7 +8,7 @@ from pathlib import Path
 from edgelab.catalogue import Catalogue
 from edgelab.machine import usable_cores
 from edgelab.schema import convert
-from edgelab.settings.train import TrainSettings
+from edgelab.settings.train import ARCHITECTURES, TrainSettings
 
 HELP = "teach a classifier a labelled dataset"
 
@@ -35,7 +35,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """Architecture, data, how long and how fast, and how images are changed."""
     command.add_argument(
         "--model", required=True, metavar="M",
-        help="efficientnetv2-s, vit-tiny, vit-tiny-3, hybrid, or timm:<name>",
+        help=f"{', '.join(ARCHITECTURES)}, or timm:<name>",
     )  # fmt: skip
     labelled_options(command)
     for option, metavar, kind, text in _NUMBERS:
@@ -90,4 +90,4 @@ def settings(options: argparse.Namespace, catalogue: Catalogue) -> tuple[TrainSe
         "tensorboard": options.tensorboard,
     }
     chosen = convert(raw, TrainSettings, "run train")
-    return chosen, f"train {chosen.model} on {Path(chosen.dataset).stem}"
+    return chosen, chosen.title
