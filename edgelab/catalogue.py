@@ -111,13 +111,14 @@ ModelProfile = DetectorProfile | ClassifierProfile
 class HubModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A model that is asked, by a name of its own: its repository and the commit that is meant.
 
-    `folder` in the place of `repository`: where its files lie beside the profile, as
-    `edgelab convert` leaves them.
+    `onnx`: the repository's ONNX files are taken, which are asked without torch. `folder` in the
+    place of `repository`: where files lie beside the profile, as `edgelab convert` leaves them.
     """
 
     schema_version: ProfileVersion
     title: Text
     repository: Text | None = None
+    onnx: bool = False
     folder: Text | None = None
     revision: Text | None = None
     license: Text = "unknown"

@@ -28,8 +28,8 @@ def default_name(model: str, catalogue: Catalogue, home: Home) -> str:
 
 
 def vlm_name(model: str) -> str:
-    """What the ONNX files of a checkpoint are called: it is asked with torch, they without."""
-    return f"{words.short_name(model)}-onnx"
+    """What the ONNX files of a checkpoint are called, which keeps its own name."""
+    return f"{words.short_name(model)}{CONVERTED}"
 
 
 def vlm_conversion(settings: AskSettings) -> ConvertVlmSettings:

@@ -160,13 +160,15 @@ def _least_of_files(
 
 def model_folder(model: str, revision: str | None, home: Home) -> Path | None:
     """Where a checkpoint lies, by catalogue name, hub id or path; None: it does not."""
-    entry = Catalogue(home).hub_model(model)
+    entry, onnx = Catalogue(home).hub_model(model), False
     if entry is not None and entry.profile is not None:
         model, revision = checkpoint_of(entry), revision or entry.profile.revision
+        onnx = entry.profile.onnx
     path = Path(model).expanduser()
     if path.is_dir():
         return path
-    return own_folder(model, revision, home) or cached_folder(model, revision)
+    own = own_folder(model, revision, home, onnx)
+    return own if own is not None or onnx else cached_folder(model, revision)
 
 
 def _estimated(memory: Memory, engine: Engine, precision: Precision, board: Board) -> Forecast:

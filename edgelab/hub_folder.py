@@ -15,14 +15,22 @@ WHOLE = ".whole"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def own_folder(repository: str, revision: str | None, home: Home) -> Path | None:
-    """Of the lab's own download of that revision, where it is whole.
+def own_folder(
+    repository: str, revision: str | None, home: Home, onnx: bool = False
+) -> Path | None:
+    """Of the lab's own download of that revision, where it is whole; `onnx`: of its ONNX files.
 
     A branch means what it meant when it was downloaded: a lab's runs shall be comparable.
     """
     place = repository_folder(repository, home)
-    folder = _at(revision, place / "refs", place)
+    found = _at(revision, place / "refs", place)
+    folder = None if found is None else commit_folder(found, onnx)
     return folder if folder is not None and (folder / WHOLE).is_file() else None
+
+
+def commit_folder(commit: Path, onnx: bool) -> Path:
+    """Where a commit's files lie: the ONNX files apart, for a folder that has some runs these."""
+    return commit.with_name(f"{commit.name}-onnx") if onnx else commit
 
 
 def cached_folder(repository: str, revision: str | None) -> Path | None:

@@ -7,6 +7,7 @@ process of its own, and held against those answers. What passes is known by name
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -43,6 +44,8 @@ from runners.smolvlm.reference import (
 )
 from runners.step import RunningStep, now, open_step
 
+_MAKING = ".making-"
+
 
 def main() -> None:
     """Read the command line and convert."""
@@ -62,6 +65,10 @@ def main() -> None:
 def begin(step: RunningStep, settings: ConvertVlmSettings, home: Home, folder: VlmFolder) -> None:
     """Find the checkpoint and keep what it answers; raises Problem where it cannot be converted."""
     step.phase("find the model", unit="")
+    entry = Catalogue(home).hub_model(settings.model)
+    known = entry.profile if entry is not None else None
+    if known is not None and known.onnx:
+        raise Problem(f"{settings.model}: names ONNX files already: edgelab run ask asks them")
     found = find_checkpoint(settings.model, settings.revision, home, Downloading(step))
     if found.engine == "onnx":
         raise Problem(f"{found.folder}: its ONNX files are there: edgelab run ask asks them")
@@ -69,14 +76,14 @@ def begin(step: RunningStep, settings: ConvertVlmSettings, home: Home, folder: V
     files = found.files(Precision.FP32)
     sha256 = fingerprint(files, found.folder / "config.json")
     folder.must_be_for(sha256)
+    for left in folder.root.glob(f"{_MAKING}*"):  # by a conversion that was killed
+        shutil.rmtree(left)
     step.phase("load the model with torch", unit="")
     with needs("vlm", "checking ONNX files against their checkpoint"):
         from runners.vlm.reference import TorchReference
     torch = TorchReference(found.folder, settings.threads)
     step.phase("answer with torch", len(list(questions())), "questions")
     replies, logits = torch.replies(step.progress)
-    entry = Catalogue(home).hub_model(found.name)
-    known = entry.profile if entry is not None else None
     reference = Reference(
         version=1,
         model=found.name,
@@ -96,7 +103,7 @@ def convert(
     """Make one precision; a refusal is the step's failure, and its report is kept."""
     reference, logits = read_reference(step.folder)
     folder.root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.root) as work:
+    with tempfile.TemporaryDirectory(prefix=_MAKING, dir=folder.root) as work:
         made = Path(work)
         step.phase(f"{precision} model", len(PARTS), "graphs")
         export(Path(reference.folder), made, precision.value, step.progress)

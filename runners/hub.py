@@ -21,7 +21,13 @@ from typing import Any
 
 from edgelab.durable import replace_file
 from edgelab.home import Home
-from edgelab.hub_folder import WHOLE, file_name, own_folder, repository_folder
+from edgelab.hub_folder import (
+    WHOLE,
+    commit_folder,
+    file_name,
+    own_folder,
+    repository_folder,
+)
 from edgelab.problem import Problem
 from edgelab.words import megabytes
 from runners.extras import needs
@@ -54,17 +60,23 @@ def find_model(
     home: Home,
     tell: OnBytes | None = None,
     precisions: Sequence[str] = (),
+    *,
+    onnx: bool = False,
 ) -> Path:
     """The folder with the files of a repository that a runner needs; downloads what is missing.
 
-    `revision`: a commit, branch or tag, None for the hub's `main`. `precisions`: of a repository
-    that has ONNX files only, those of these are taken, none: all. Raises Problem in one line.
+    `revision`: a commit, branch or tag, None for the hub's `main`. `onnx`: its ONNX files, also
+    where it has others; of ONNX files those of `precisions` are taken, none: all. Raises Problem in
+    one line.
     """
-    kept = own_folder(repository, revision, home)
-    if kept is not None and lacking(kept, precisions):
-        return _download(repository, kept.name, home, tell, precisions)  # of the same commit
-    kept = kept or _in_hubs_cache(repository, revision)
-    return kept if kept is not None else _download(repository, revision, home, tell, precisions)
+    kept = own_folder(repository, revision, home, onnx)
+    if kept is not None and not lacking(kept, precisions):
+        return kept
+    if kept is not None:
+        revision = kept.name.removesuffix("-onnx")  # more of the same commit
+    elif not onnx and (cached := _in_hubs_cache(repository, revision)) is not None:
+        return cached
+    return _download(repository, revision, home, tell, precisions, onnx)
 
 
 def lacking(folder: Path, precisions: Iterable[str]) -> list[str]:
@@ -73,15 +85,17 @@ def lacking(folder: Path, precisions: Iterable[str]) -> list[str]:
     return [each for each in precisions if there and each in SUFFIXES and each not in there]
 
 
-def needed(files: Iterable[HubFile], precisions: Sequence[str] = ()) -> list[HubFile]:
+def needed(
+    files: Iterable[HubFile], precisions: Sequence[str] = (), *, onnx: bool = False
+) -> list[HubFile]:
     """What a runner reads: small files, and weights in one layout.
 
     Safetensors before .bin, never both, one file before shards of the same weights; where there are
-    neither, the ONNX files of these precisions, of all where there are none of them.
+    neither, or with `onnx`, the ONNX files of these precisions, of all where it has none of them.
     """
     files = [each for each in files if not _matches(each.name, _UNUSED)]
     small = [f for f in files if "/" not in f.name and _matches(f.name, _SMALL)]
-    for pattern in (_FIRST, _OTHERWISE):
+    for pattern in () if onnx else (_FIRST, _OTHERWISE):
         weights = [f for f in files if _matches(f.name, (pattern,)) and "/" not in f.name]
         if weights:
             return [*small, *weights]
@@ -132,13 +146,16 @@ def _download(
     home: Home,
     tell: OnBytes | None,
     precisions: Sequence[str],
+    onnx: bool,
 ) -> Path:
     commit, listed = _listed(repository, revision)
-    files = needed(listed, precisions)
+    files = needed(listed, precisions, onnx=onnx)
     if not any(each.name == "config.json" for each in files):
         raise Problem(f"{repository}: no config.json in it: no model of transformers")
     place = repository_folder(repository, home)
-    folder = place / commit
+    if onnx and not any(each.name.startswith("onnx/") for each in files):
+        raise Problem(f"{repository}: no ONNX files in it that a runner knows (onnx/*.onnx)")
+    folder = commit_folder(place / commit, onnx)
     folder.mkdir(parents=True, exist_ok=True)
     _check_room(repository, folder, files)
     total, there = sum(each.size for each in files), 0

@@ -74,16 +74,17 @@ def find_checkpoint(
     What is not on the board is downloaded, `tell` hears how far it has come. `precisions`: those
     that will be asked for, where each has files of its own.
     """
-    name, source = model, model
+    name, source, onnx = model, model, False
     entry = Catalogue(home).hub_model(model)
     if entry is not None:
         profile = entry.require()
         name, source, revision = entry.name, checkpoint_of(entry), revision or profile.revision
+        onnx = profile.onnx
     path = Path(source).expanduser()
     if path.is_dir():
         return Checkpoint(name if entry is not None else path.name, path)
     if source.count("/") == 1 and not source.startswith((".", "/", "~")):
-        return Checkpoint(name, find_model(source, revision, home, tell, precisions))
+        return Checkpoint(name, find_model(source, revision, home, tell, precisions, onnx=onnx))
     raise Problem(f"{model}: neither a model of the catalogue, nor a folder, nor a hub id")
 
 

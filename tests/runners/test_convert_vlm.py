@@ -126,7 +126,9 @@ def test_every_precision_is_made_checked_and_asked_by_name(
 
 def test_what_is_told_while_it_goes_on(home: Home, checkpoint: Path) -> None:
     made = Conversion(home, checkpoint)
+    (made.folder.root / ".making-killed").mkdir(parents=True)
     made.begin()
+    assert not list(made.folder.root.iterdir())
     made.convert(Precision.Q4)
     phases = [(each.step, each.name, each.total) for each in _phases(made)]
     assert phases == [
@@ -200,6 +202,9 @@ def test_what_cannot_be_converted_is_said_before_torch_is_loaded(
 ) -> None:
     with pytest.raises(Problem, match="model_type = 'qwen2_vl'"):
         Conversion(home, build_qwen2_vl(tmp_path / "qwen")).begin()
+    ready = tmp_path / "ready"
+    with pytest.raises(Problem, match="names ONNX files already"):
+        Conversion(Home(ready), Path("smolvlm-256m-onnx")).begin()
     files = tmp_path / "onnx-files"
     convert_vlm.export(checkpoint, files, "q4")
     with pytest.raises(Problem, match="its ONNX files are there"):
@@ -215,7 +220,7 @@ def test_the_command_line_tells_checkpoints_from_detectors(
     first, second = (folder.read_spec().settings for folder in lab.active())
     assert isinstance(first, ConvertVlmSettings)
     assert (first.model, first.precisions) == (str(checkpoint), (Precision.Q4,))
-    assert first.name == "torch-onnx"
+    assert first.name == "torch-converted"
     assert isinstance(second, ConvertVlmSettings)
     assert second.precisions == (Precision.FP32, Precision.INT8, Precision.Q4)
     capsys.readouterr()
@@ -232,10 +237,10 @@ def test_the_console_converts_to_the_chosen_precisions_that_files_have() -> None
     )  # fmt: skip
     made = vlm_conversion(asked)
     assert made.precisions == (Precision.INT8, Precision.Q4)
-    assert (made.name, made.threads) == ("smolvlm-256m-onnx", 3)
+    assert (made.name, made.threads) == ("smolvlm-256m-converted", 3)
     with pytest.raises(Problem, match="made in fp32, fp16, int8, q4: choose one"):
         vlm_conversion(msgspec.structs.replace(asked, precisions=(Precision.NF4,)))
-    assert vlm_name("owner/SmolVLM2-2.2B") == "SmolVLM2-2.2B-onnx"
+    assert vlm_name("owner/SmolVLM2-2.2B") == "SmolVLM2-2.2B-converted"
 
 
 @given(

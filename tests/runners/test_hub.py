@@ -8,15 +8,18 @@ from typing import NamedTuple
 
 import pytest
 
+from edgelab.fitting import model_folder
 from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.records import Phase
+from edgelab.settings.common import Precision
 from tests.runners.asked_run import AskedRun, write_coloured_cells
 from tests.runners.hub_server import COMMIT, REPOSITORY, Hub, serve
 
 constants = pytest.importorskip("huggingface_hub.constants")
 
 from runners import hub as hub_module  # noqa: E402
+from runners.asking.checkpoint import find_checkpoint  # noqa: E402
 from runners.asking.prepared import read_questions  # noqa: E402
 from runners.hub import HubFile, find_model, needed  # noqa: E402
 from runners.smolvlm.layout import precisions_of  # noqa: E402
@@ -188,6 +191,27 @@ def test_of_onnx_files_only_those_of_the_precisions_asked_for_are_downloaded(
     assert find_model(REPOSITORY, None, home, precisions=("q4", "int8")) == folder
     assert set(asked_for(hub)) == {*int8, data[1]}
     assert precisions_of(folder) == ("int8", "q4")
+
+
+def test_the_onnx_files_of_a_repository_that_has_others_lie_apart(
+    hub: Hub, home: Home, tmp_path: Path
+) -> None:
+    with pytest.raises(Problem, match="lab/tiny: no ONNX files in it that a runner knows"):
+        find_model(REPOSITORY, None, home, onnx=True)
+    hub.files |= dict.fromkeys(ONNX_Q4, WEIGHTS)
+    profile = home.profiles / "hub" / "tiny-onnx.toml"
+    profile.parent.mkdir(parents=True)
+    profile.write_text(
+        f'schema_version = 1\ntitle = "t"\nrepository = "{REPOSITORY}"\nonnx = true\n'
+    )
+    found = find_checkpoint("tiny-onnx", None, home, precisions=[Precision.Q4])
+    assert found.engine == "onnx"
+    assert {*asked_for(hub)} == {"config.json", "tokenizer.json", *ONNX_Q4}
+    assert model_folder("tiny-onnx", None, home) == found.folder
+    plain = find_checkpoint(REPOSITORY, None, home)
+    assert plain.engine == "torch"
+    assert plain.folder != found.folder
+    assert model_folder(REPOSITORY, None, home) == plain.folder
 
 
 def test_a_run_downloads_its_model_as_a_phase_with_progress(

@@ -186,7 +186,10 @@ async def test_p_makes_the_onnx_files_of_the_chosen_model(
         (folder,) = queued(home)
         spec = folder.read_spec()
         assert isinstance(spec.settings, ConvertVlmSettings)
-        assert (spec.settings.model, spec.settings.name) == ("smolvlm-256m", "smolvlm-256m-onnx")
+        assert (spec.settings.model, spec.settings.name) == (
+            "smolvlm-256m",
+            "smolvlm-256m-converted",
+        )
         assert spec.settings.precisions == (Precision.FP32,)
 
 
