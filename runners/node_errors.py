@@ -43,8 +43,8 @@ def node_errors(source: Path, outcome: Path, images: Iterable[Tensor]) -> list[N
         for image in images:
             expected, found = (_run(session, names, image) for session in sessions)
             for name, ours, theirs in zip(names, expected, found, strict=True):
-                differences[name] += float(np.square(theirs - ours).sum())
-                norms[name] += float(np.square(ours).sum())
+                differences[name] += _energy(theirs - ours)
+                norms[name] += _energy(ours)
     errors = {name: _ratio(differences[name], norms[name]) for name in names}
     return sorted(_added(before.graph, errors), key=lambda each: -each.added)
 
@@ -63,10 +63,15 @@ def _opened(model: Any, names: list[str], path: Path) -> Any:
     return open_session(path, session_options(threads=1))
 
 
-def _run(session: Any, names: list[str], image: Tensor) -> list[NDArray[np.float64]]:
+def _run(session: Any, names: list[str], image: Tensor) -> list[NDArray[np.float32]]:
     source = session.get_inputs()[0]
     tensor = image.astype(np.float16) if "float16" in source.type else image
-    return [each.astype(np.float64) for each in session.run(names, {source.name: tensor})]
+    outputs = session.run(names, {source.name: tensor})
+    return [each.astype(np.float32, copy=False) for each in outputs]
+
+
+def _energy(values: NDArray[np.float32]) -> float:
+    return float(np.square(values).sum(dtype=np.float64))
 
 
 def _ratio(difference: float, norm: float) -> float:
