@@ -42,7 +42,7 @@ from runners.images import ImageProblem, read_image
 from runners.quantise_classifier import OPERATORS, classifier_float_nodes
 from runners.scenarios import Preprocessor
 
-METHOD_VERSION = 4
+METHOD_VERSION = 5
 """Part of the cache key: raise it whenever the conversion, or how it is judged, changes."""
 
 OLDEST_OPSET = 13

@@ -12,8 +12,8 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import numpy_helper
-from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from edgelab.conversion import ConversionReport
 from edgelab.home import Home
@@ -31,6 +31,7 @@ from runners.conversion import (
 )
 from runners.letterbox import Letterbox
 from runners.model_file import precision_named, read_model
+from runners.node_errors import node_errors
 from runners.quantisation_doctor import Examination, examine
 from runners.quantise import CalibrationImages, to_half, to_integer
 from tests.runners.colour_detector import build_detector, some_cells, write_cells
@@ -122,6 +123,44 @@ def test_half_precision_is_compared_node_by_node_too(
     found = look(model, save(to_half(onnx.load(model)), tmp_path / "half.onnx"), images[:1])
     assert found.refusal(Precision.FP16) is None
     assert 0 < max(node.error for node in found.nodes) < 0.01
+
+
+class Tensors(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, tensors: list[Any]) -> None:
+        self._left = list(tensors)
+
+    def get_next(self) -> dict[str, Any] | None:
+        return {"x": self._left.pop()} if self._left else None
+
+
+def test_a_relu_that_the_quantiser_leaves_out_is_read_behind_its_bits(tmp_path: Path) -> None:
+    """The tensor that has its name then is the one before it, negative numbers and all."""
+    noise = np.random.default_rng(3)
+    source, outcome = tmp_path / "fp32.onnx", tmp_path / "int8.onnx"
+    weights = {name: noise.normal(size=(8, 8, 3, 3)).astype(np.float32) for name in ("a", "b")}
+    image = noise.normal(size=(1, 8, 6, 6)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["x", "a"], ["first"], name="first"),
+        helper.make_node("Relu", ["first"], ["cut"], name="cut"),
+        helper.make_node("Conv", ["cut", "b"], ["y"], name="last"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "relu",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, image.shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, (1, 8, 2, 2))],
+        [numpy_helper.from_array(each, name) for name, each in weights.items()],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    save(made, source)
+    quantize_static(
+        str(source), str(outcome), Tensors([image]), quant_format=QuantFormat.QDQ,
+        per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+    )  # fmt: skip
+    assert "Relu" not in {node.op_type for node in onnx.load(outcome).graph.node}
+    errors = {each.name: each.error for each in node_errors(source, outcome, [image])}
+    assert set(errors) == {"cut"}
+    assert 0 < errors["cut"] < 0.3, "before its bits it is off by 1, and more"
 
 
 def test_objects_that_appear_from_nowhere_are_refused(
