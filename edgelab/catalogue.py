@@ -84,12 +84,17 @@ class DetectorProfile(
 
 
 class ClassifierProfile(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="task", tag="classify"
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="task",
+    tag="classify",
 ):
     """A classifier by name. `file`, an .onnx relative to the profile, tells classes and input.
 
     `dataset`: what it was trained on; where that has no splits of its own it was cut class by class
-    by `val_share`, `test_share` and `split_seed`.
+    by `val_share`, `test_share` and `split_seed`. `files`: as of a detector.
     """
 
     schema_version: ProfileVersion
@@ -102,6 +107,7 @@ class ClassifierProfile(
     test_share: HeldOut = 0.15
     split_seed: NotNegative = 0
     precisions: tuple[Precision, ...] = DETECTOR_PRECISIONS
+    files: dict[Precision, Text] = {}
 
 
 ModelProfile = DetectorProfile | ClassifierProfile

@@ -50,8 +50,8 @@ def vlm_conversion(settings: AskSettings) -> ConvertVlmSettings:
 
 
 def conversion_rows(reports: Iterable[ConversionReport]) -> list[list[str]]:
-    """A row a precision; `changed`: objects that come or go on the checked images, or a
-    language model's next tokens."""
+    """A row a precision; `changed`: objects that come or go on the checked images, a classifier's
+    answers, or a language model's next tokens."""
     return [
         [
             report.precision.value,
@@ -69,6 +69,8 @@ def conversion_rows(reports: Iterable[ConversionReport]) -> list[list[str]]:
 def _changed(report: ConversionReport) -> str:
     if (tokens := report.tokens) is not None:
         return f"{tokens.tokens - tokens.same} of {tokens.tokens} next tokens"
+    if (answers := report.answers) is not None:
+        return f"{answers.changed} of {report.checked} answers"
     at = ", ".join(
         f"{check.changed} of {check.source} at {check.threshold:g}" for check in report.counts
     )

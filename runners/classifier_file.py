@@ -25,9 +25,12 @@ class ClassifierFile(OnnxFile):
         return self.input_size[0]
 
 
-def read_classifier(path: Path, name: str) -> ClassifierFile:
-    """Read and try out the classifier at `path`; raises Problem where it is none."""
-    file, _ = read_onnx(path, name, CLASSIFY, None, SMALLEST)
+def read_classifier(path: Path, name: str, image_size: int | None = None) -> ClassifierFile:
+    """Read and try out the classifier at `path`; raises Problem where it is none.
+
+    `image_size` as for a detector.
+    """
+    file, _ = read_onnx(path, name, CLASSIFY, image_size, SMALLEST)
     height, width = file.input_size
     if height != width:
         raise Problem(f"{path}: takes images of {height}x{width} px, expected a square")

@@ -25,14 +25,14 @@ from edgelab.problem import Problem
 from edgelab.records import Converted
 from edgelab.settings.common import Precision
 from edgelab.settings.convert import Activations, Calibration
-from runners.conversion_kinds import Convertible, kind_of
+from runners.conversion_kinds import kind_of
 from runners.converted import Conversion, ConvertedModels, Recipe
 from runners.datasets.dataset import Dataset, Sample, evenly
 from runners.datasets.source import Source
 from runners.images import read_regular_file
 from runners.memory import is_out_of_memory
 from runners.model_file import load_graph
-from runners.model_folder import CarriedFiles
+from runners.model_folder import CarriedFiles, Convertible
 from runners.quantisation_doctor import Examination, compare_latency
 from runners.quantise import Integers, signed, to_half, to_integer
 from runners.session import RUNTIME

@@ -15,9 +15,9 @@ from runners.classifier_file import ClassifierFile
 from runners.detections import Selection
 from runners.detector import Detector
 from runners.model_file import ModelFile
+from runners.model_folder import Convertible
 from runners.quantisation_doctor import LOWEST_SCORE, Examination, Runs
 
-Convertible = ModelFile | ClassifierFile
 OnImage = Callable[[int], None]
 
 

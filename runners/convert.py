@@ -12,18 +12,20 @@ from pathlib import Path
 import cv2
 from msgspec.structs import replace
 
-from edgelab.catalogue import Catalogue, DetectorProfile
+from edgelab.catalogue import Catalogue, ClassifierProfile, DetectorProfile, ModelProfile
 from edgelab.home import Home
+from edgelab.settings.classify import ClassifySettings
 from edgelab.settings.common import Precision
 from edgelab.settings.convert import ConvertSettings
 from edgelab.settings.detect import DetectSettings
 from edgelab.steps import MODEL
+from runners.classifier_source import VAL, ClassifierData, is_classifier, open_classifier
 from runners.conversion import Converter, Pool, Refused, Wishes, pool_beside, pool_of
 from runners.datasets.source import open_source
 from runners.detector_file import open_detector
 from runners.drawing import Drawing
-from runners.model_file import ModelFile, read_model
-from runners.model_folder import ModelFolder
+from runners.model_file import ModelFile
+from runners.model_folder import Convertible, ModelFolder
 from runners.step import RunningStep, open_step
 
 
@@ -45,11 +47,25 @@ def main() -> None:
 
 def begin(step: RunningStep, settings: ConvertSettings, home: Home, folder: ModelFolder) -> None:
     """Put the FP32 file into the folder."""
-    found = open_detector(step, home, settings.model, settings.image_size)
-    model = found.file
+    model, profile = _opened(step, settings, home)
     if model.contradiction is not None:
         step.warning(model.contradiction)
-    folder.begin(model, _profile(model, settings, found.profile))
+    folder.begin(model, replace(profile, note=f"converted from {model.name}"))
+
+
+def _opened(
+    step: RunningStep, settings: ConvertSettings, home: Home
+) -> tuple[Convertible, ModelProfile]:
+    """The model, and what its profile says, or what is known of a model that has none."""
+    catalogue, side = Catalogue(home), settings.image_size
+    if is_classifier(settings.model, catalogue):
+        step.phase("read the model", unit="")
+        classifier = open_classifier(settings.model, catalogue, side)
+        return classifier.file, classifier.profile or _new_classifier(settings)
+    detector = open_detector(step, home, settings.model, side)
+    if detector.profile is None:
+        return detector.file, _new_detector(settings, detector.file)
+    return detector.file, replace(detector.profile, file=detector.file.path.name, weights=None)
 
 
 def convert(
@@ -60,12 +76,16 @@ def convert(
     precision: Precision,
 ) -> None:
     """Make one precision; a refusal is the step's failure, and its report is kept."""
-    name = settings.name
-    model = read_model(folder.source, name, settings.image_size)
+    model, profile = folder.read(settings.image_size), folder.profile
     wishes = Wishes(settings.method, settings.activations, settings.threads)
-    converter = Converter(step, home, model, wishes, lambda: _pool(step, settings, home))
+
+    def pool() -> Pool:
+        if isinstance(profile, ClassifierProfile):
+            return _labelled_pool(step, settings, home, profile)
+        return _pool(step, settings, home)
+
     try:
-        made = converter.convert(precision)
+        made = Converter(step, home, model, wishes, pool).convert(precision)
     except Refused as refused:
         folder.keep_report(refused.report)
         raise
@@ -73,13 +93,7 @@ def convert(
         folder.add(precision, made)
 
 
-def _profile(
-    model: ModelFile, settings: ConvertSettings, known: DetectorProfile | None
-) -> DetectorProfile:
-    """What the source's profile says, or what is known of a model that has none."""
-    note = f"converted from {model.name}"
-    if known is not None:
-        return replace(known, note=note)
+def _new_detector(settings: ConvertSettings, model: ModelFile) -> DetectorProfile:
     return DetectorProfile(
         schema_version=1,
         title=settings.name,
@@ -87,7 +101,15 @@ def _profile(
         file=model.path.name,
         dataset=settings.dataset,
         iou=model.family.default_iou,
-        note=note,
+    )
+
+
+def _new_classifier(settings: ConvertSettings) -> ClassifierProfile:
+    return ClassifierProfile(
+        schema_version=1,
+        title=settings.name,
+        file=Path(settings.model).name,
+        dataset=settings.dataset,
     )
 
 
@@ -102,6 +124,20 @@ def _pool(step: RunningStep, settings: ConvertSettings, home: Home) -> Pool:
     if settings.split is not None:
         return pool_of(evaluated, settings.calibration_images)
     return pool_beside(source, evaluated, settings.calibration_images)
+
+
+def _labelled_pool(
+    step: RunningStep, settings: ConvertSettings, home: Home, profile: ClassifierProfile
+) -> Pool:
+    """The same of labelled images: val, where no split is asked for."""
+    split = settings.split or VAL
+    wanted = ClassifySettings(
+        model=settings.model,
+        dataset=settings.dataset,
+        images=settings.images,
+        calibration_images=settings.calibration_images,
+    )
+    return ClassifierData.open(step, home, wanted, profile, (split,)).pool(step, split)
 
 
 if __name__ == "__main__":

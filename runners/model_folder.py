@@ -14,20 +14,24 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from edgelab.catalogue import DetectorProfile
+from edgelab.catalogue import ClassifierProfile, ModelProfile
 from edgelab.conversion import ConversionReport
 from edgelab.durable import replace_file
 from edgelab.problem import Problem
 from edgelab.schema import read_json, read_toml
 from edgelab.settings.common import Precision
+from runners.classifier_file import ClassifierFile, read_classifier
 from runners.converted import Conversion
 from runners.model_file import ModelFile, read_model
 
 PROFILE = "model.toml"
+
+Convertible = ModelFile | ClassifierFile
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,11 @@ class ModelFolder:
     path: Path
 
     @property
-    def profile(self) -> DetectorProfile:
+    def profile(self) -> ModelProfile:
         """The profile as it stands; raises Problem."""
-        return read_toml(self.path / PROFILE, DetectorProfile)
+        kinds: Any = ModelProfile
+        profile: ModelProfile = read_toml(self.path / PROFILE, kinds)
+        return profile
 
     @property
     def source(self) -> Path:
@@ -49,7 +55,14 @@ class ModelFolder:
             raise Problem(f"{self.path / PROFILE}: names weights: choose another name (--name)")
         return self.path / file
 
-    def begin(self, model: ModelFile, profile: DetectorProfile) -> None:
+    def read(self, image_size: int | None) -> Convertible:
+        """What the other precisions are made from, read and tried out; raises Problem."""
+        name = self.path.name
+        if isinstance(self.profile, ClassifierProfile):
+            return read_classifier(self.source, name, image_size)
+        return read_model(self.source, name, image_size)
+
+    def begin(self, model: Convertible, profile: ModelProfile) -> None:
         """Put `model` there under a profile like `profile`, unless it is there already.
 
         Raises Problem where the folder holds another model.
@@ -59,7 +72,7 @@ class ModelFolder:
             return
         file = f"{model.held}.onnx"
         replace_file(self.path / file, model.path.read_bytes(), shared=True)
-        self._write(replace(profile, file=file, weights=None, files={}))
+        self._write(replace(profile, file=file, files={}))
 
     def add(self, precision: Precision, made: Conversion) -> Path:
         """Copy a converted file and its report there, and name it in the profile."""
@@ -75,10 +88,10 @@ class ModelFolder:
         """Write the doctor's report, also that of a refused conversion."""
         keep_report(self.path, report)
 
-    def _write(self, profile: DetectorProfile) -> None:
+    def _write(self, profile: ModelProfile) -> None:
         replace_file(self.path / PROFILE, msgspec.toml.encode(profile), shared=True)
 
-    def _must_hold(self, model: ModelFile) -> None:
+    def _must_hold(self, model: Convertible) -> None:
         if hashlib.sha256(self.source.read_bytes()).hexdigest() != model.sha256:
             raise Problem(
                 f"{self.path}: holds another model than {model.path}: choose another name (--name)"
@@ -96,7 +109,7 @@ def keep_report(folder: Path, report: ConversionReport) -> None:
 class CarriedFiles:
     """The files of other precisions that the profile of `model` brings along."""
 
-    model: ModelFile
+    model: Convertible
     folder: Path
     files: dict[Precision, str]
 
@@ -110,8 +123,7 @@ class CarriedFiles:
         report = self._report_of(path)
         if report is not None and not self._is_of_this_model(report):
             return None
-        height, width = self.model.input_size
-        file = read_model(path, self.model.name, height if height == width else None)
+        file = self._read(path)
         if report is not None and report.sha256 != file.sha256:
             raise Problem(f"{path}: is not the file that its report speaks of: convert it again")
         if file.held is not precision or file.classes != self.model.classes:
@@ -120,6 +132,14 @@ class CarriedFiles:
                 f"{precision} and {self.model.classes}"
             )
         return Conversion(path, file.sha256, file.size_bytes, report)
+
+    def _read(self, path: Path) -> Convertible:
+        model = self.model
+        height, width = model.input_size
+        side = height if height == width else None
+        if isinstance(model, ClassifierFile):
+            return read_classifier(path, model.name, side)
+        return read_model(path, model.name, side)
 
     def _report_of(self, path: Path) -> ConversionReport | None:
         report = path.with_suffix(".json")

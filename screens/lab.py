@@ -27,6 +27,7 @@ from edgelab.records import Sample
 from edgelab.results import ResultRow, table
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.base import MeasureSettings
+from edgelab.settings.classify import ClassifySettings
 from edgelab.settings.common import Precision
 from edgelab.settings.convert import ConversionSettings, ConvertSettings
 from edgelab.settings.detect import DetectSettings
@@ -294,14 +295,12 @@ class LabScreen(TableScreen):
         )
 
     def action_convert(self) -> None:
-        """Convert the chosen model; images of the chosen dataset calibrate and check a detector."""
+        """Convert the chosen model; images of the chosen dataset calibrate and check it."""
         model, dataset = self.models.row, self.datasets.row
         if isinstance(self.settings, AskSettings) and model is not None:
             self._convert_asked(model, self.settings)
             return
-        if not isinstance(self.settings, DetectSettings):
-            self.console.say("a classifier is converted by the run itself", bad=True)
-            return
+        assert isinstance(self.settings, (DetectSettings, ClassifySettings))
         wanted = [each for each in self.settings.precisions if each is not Precision.FP32]
         if model is None or dataset is None or not wanted:
             self.console.say("choose a model, a dataset, and fp16 or int8 first", bad=True)

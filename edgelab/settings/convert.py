@@ -41,10 +41,11 @@ class ConversionSettings(TaskSettings, frozen=True, kw_only=True):
 
 
 class ConvertSettings(ConversionSettings, frozen=True, kw_only=True, tag="convert"):
-    """One detector in one or more precisions; images of `dataset` calibrate and judge it.
+    """One detector or classifier in some precisions; images of `dataset` calibrate and judge it.
 
     `model` is a catalogue name or the path of a model file. `images`: the image folder of a COCO
-    .json. `split`: None means the calibration split of the dataset's profile.
+    .json. `split`: None means the calibration split of the dataset's profile, of labelled images
+    val.
     """
 
     images: Text | None = None

@@ -21,6 +21,9 @@ def test_what_a_training_left_is_measured_without_torch(
     (told,) = trained["scores"]
     (model,) = [each for each in edgelab.json("models") if each["name"].startswith("vit-tiny-3-d")]
     assert model["task"] == "classify"
+    converted = edgelab.json("convert", model["name"], "--precision", "int8", "--threads", "1")
+    (report,) = converted["conversions"]
+    assert "same answer" in edgelab("show", converted["run"])
 
     blocked = tmp_path / "blocked"
     blocked.mkdir()
@@ -39,4 +42,7 @@ def test_what_a_training_left_is_measured_without_torch(
     assert fp32["accuracy"]["value"] == pytest.approx(told["accuracy"]["value"])
     assert fp32["confusion"] == told["confusion"]
     int8 = measured["rows"][1]
+    assert int8["model_sha256"] == report["sha256"], (
+        "the converted file is the one that is measured"
+    )
     assert int8["model_mb"] < 0.5 * measured["rows"][0]["model_mb"]

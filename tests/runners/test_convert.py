@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import onnx
 import pytest
 from msgspec.structs import replace
 
-from edgelab.catalogue import Catalogue, DetectorProfile
-from edgelab.converting import default_name
+from edgelab.catalogue import Catalogue, ClassifierProfile, DetectorProfile
+from edgelab.conversion import ConversionReport
+from edgelab.converting import conversion_rows, default_name
 from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.records import Converted
 from edgelab.run_folder import RunFolder
-from edgelab.settings.common import Precision
+from edgelab.schema import read_json
+from edgelab.settings.classify import ClassifySettings
+from edgelab.settings.common import DETECTOR_PRECISIONS, Precision
 from edgelab.settings.convert import ConvertSettings
-from edgelab.spec import SPEC_VERSION, RunSpec
+from edgelab.spec import SPEC_VERSION, RunSpec, Settings
 from edgelab.steps import steps_of
 from runners import convert
 from runners.conversion import Refused
 from runners.model_file import read_model
 from runners.model_folder import CarriedFiles, ModelFolder
+from runners.prepared import read_prepared
 from runners.quantise import to_half
 from runners.step import RunningStep
+from tests.runners.colour_classifier import build_classifier, write_images
 from tests.runners.colour_detector import build_detector, some_cells, write_cells
 from tests.runners.conftest import RunnerRun
 
@@ -43,13 +49,7 @@ def settings(tmp_path: Path) -> ConvertSettings:
 
 @pytest.fixture
 def run(home: Home, settings: ConvertSettings) -> RunnerRun:
-    folder = RunFolder(home.runs / "00000001")
-    spec = RunSpec(
-        version=SPEC_VERSION, id=folder.id, number=1, title="t", created=0.0, settings=settings
-    )
-    folder.path.mkdir(parents=True)
-    folder.write_spec(spec)
-    return RunnerRun(folder)
+    return new_run(home, "00000001", settings)
 
 
 @pytest.fixture
@@ -91,6 +91,47 @@ def test_a_name_that_another_model_has_is_not_taken(
     folder._write(profile)
     with pytest.raises(Problem, match=r"holds another model than .*\(--name\)"):
         convert.begin(RunningStep(run.folder, "model"), settings, home, folder)
+
+
+def test_a_classifier_is_converted_and_its_files_are_measured(home: Home, tmp_path: Path) -> None:
+    images = str(write_images(tmp_path / "pictures", each=40))
+    model = build_classifier(tmp_path / "hues.onnx")
+    settings = ConvertSettings(model=str(model), dataset=images, name="hues", threads=1)
+    step = RunningStep(new_run(home, "00000002", settings).folder, "int8")
+    folder = ModelFolder(home.profiles / "models" / "hues")
+    convert.begin(step, settings, home, folder)
+    for precision in settings.precisions:
+        convert.convert(step, settings, home, folder, precision)
+    step.close()
+    profile = folder.profile
+    assert isinstance(profile, ClassifierProfile)
+    assert (profile.dataset, profile.files) == (
+        images, {Precision.FP16: "fp16.onnx", Precision.INT8: "int8.onnx"},
+    )  # fmt: skip
+    assert "same answer" in (folder.path / "int8.txt").read_text()
+    (report,) = [each for each in conversion_rows(reports_of(folder)) if each[0] == "int8"]
+    assert report[-1] == "0 of 3 answers"
+
+    shutil.rmtree(home.converted)
+    measured = new_run(
+        home, "00000003",
+        ClassifySettings(model="hues", dataset=images, precisions=DETECTOR_PRECISIONS, threads=1),
+    )  # fmt: skip
+    assert measured.run("runners.prepare_classify") == (0, "")
+    files = {each: file.path for each, file in read_prepared(measured.folder).models.items()}
+    assert files == {each: str(folder.path / f"{each}.onnx") for each in DETECTOR_PRECISIONS}
+    assert not home.converted.exists(), "nothing was converted again"
+
+
+def reports_of(folder: ModelFolder) -> list[ConversionReport]:
+    return [read_json(path, ConversionReport) for path in sorted(folder.path.glob("*.json"))]
+
+
+def new_run(home: Home, run_id: str, settings: Settings) -> RunnerRun:
+    folder = RunFolder(home.runs / run_id)
+    folder.path.mkdir(parents=True)
+    folder.write_spec(RunSpec(SPEC_VERSION, run_id, 1, "t", 0.0, settings))
+    return RunnerRun(folder)
 
 
 def test_each_precision_is_a_step_that_may_fail_alone(run: RunnerRun) -> None:

@@ -16,6 +16,8 @@ from edgelab.queue import queued
 from edgelab.record import RunRecord
 from edgelab.results import as_dict, rows_of
 from edgelab.settings.classify import ClassifySettings
+from edgelab.settings.common import Precision
+from edgelab.settings.convert import ConvertSettings
 from screens.app import Console
 from screens.run import RunScreen
 from screens.widgets.live import LivePanels
@@ -50,7 +52,7 @@ async def open_run(console: Console, pilot: Any, home: Home) -> RunScreen:
     return screen
 
 
-async def test_r_on_a_classifier_classifies(
+async def test_r_on_a_classifier_classifies_and_p_converts(
     open_console: Opener, home: Home, started: list[Home], profiles: Path
 ) -> None:
     write_profiles(profiles, {"vit-charts": CLASSIFIER}, {"charts": CHARTS})
@@ -66,6 +68,11 @@ async def test_r_on_a_classifier_classifies(
         assert isinstance(settings, ClassifySettings)
         assert (settings.model, settings.dataset) == ("vit-charts", "charts")
         assert (settings.threads, len(settings.precisions)) == (4, 3)
+        await press(pilot, "p")
+        _, convert = [each.read_spec().settings for each in queued(home)]
+        assert isinstance(convert, ConvertSettings)
+        assert (convert.model, convert.dataset) == ("vit-charts", "charts")
+        assert convert.precisions == (Precision.FP16, Precision.INT8)
         models.select("yolov8n-shapes")
         await settle(pilot)
         datasets: Table[Any] = console.screen.query_one("#datasets", Table)

@@ -1,6 +1,7 @@
 """`edgelab convert`: a model in other precisions, each examined by the quantisation doctor.
 
-A detector becomes a file a precision, a SmolVLM the three ONNX files that are asked without torch.
+A detector or a classifier becomes a file a precision, a SmolVLM the three ONNX files that are asked
+without torch.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edgelab.catalogue import Catalogue
+from edgelab.catalogue import Catalogue, ClassifierProfile
 from edgelab.cli.dataset_options import named_images
+from edgelab.cli.tasks.train import named_labelled
 from edgelab.converting import default_name, vlm_name
 from edgelab.home import Home
 from edgelab.machine import usable_cores
@@ -20,9 +22,9 @@ from edgelab.settings.common import VLM_FILE_PRECISIONS
 from edgelab.settings.convert import Activations, Calibration, ConvertSettings
 from edgelab.settings.convert_vlm import ConvertVlmSettings
 
-HELP = "a detector or a SmolVLM in other precisions"
+HELP = "a detector, a classifier or a SmolVLM in other precisions"
 
-_OF_DETECTORS = ("dataset", "images", "split", "image_size")
+_OF_FILES = ("dataset", "images", "split", "image_size")
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -91,11 +93,10 @@ def settings(
 def _vlm_settings(
     options: argparse.Namespace, catalogue: Catalogue
 ) -> tuple[ConvertVlmSettings, str]:
-    for name in _OF_DETECTORS:
+    for name in _OF_FILES:
         if getattr(options, name) is not None:
-            raise Problem(
-                f"--{name.replace('_', '-')}: for detectors only, {options.model} is none"
-            )
+            option = f"--{name.replace('_', '-')}"
+            raise Problem(f"{option}: {options.model} is no detector and no classifier")
     model = checkpoint_named(options.model, catalogue)
     raw = {
         "task": "convert-vlm",
@@ -110,10 +111,12 @@ def _vlm_settings(
 
 
 def _data(options: argparse.Namespace, model: str, catalogue: Catalogue) -> dict[str, object]:
-    if options.dataset is not None:
-        return named_images(options, catalogue)
     entry = catalogue.model(model)
-    known = entry.require().dataset if entry is not None else None
+    profile = entry.require() if entry is not None else None
+    if options.dataset is not None:
+        labelled = isinstance(profile, ClassifierProfile)
+        return (named_labelled if labelled else named_images)(options, catalogue)
+    known = profile.dataset if profile is not None else None
     if known is None:
         raise Problem(
             "--dataset: choose one; its images calibrate int8, and the outcome is checked on them"
