@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from benchmarks.figures import Section, Spread, Table, with_noise
-from edgelab.telemetry import Board, ProcessTree
+from edgelab.telemetry import Board
+from edgelab.telemetry.process_tree import ProcessTree
 from tests.boards import BOARDS, build
 
 ROUNDS = 7

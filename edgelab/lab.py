@@ -19,9 +19,9 @@ from edgelab.record import RunRecord
 from edgelab.resume import resume
 from edgelab.run_folder import RunFolder
 from edgelab.schema import SchemaProblem
+from edgelab.settling import settle_queue
 from edgelab.spec import NO_TERMS, SPEC_VERSION, RunSpec, Settings, Terms
 from edgelab.store import Store, read_record
-from edgelab.supervisor import settle_queue
 
 
 @dataclass(frozen=True)

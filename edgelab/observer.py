@@ -19,7 +19,8 @@ from edgelab.journal import JournalWriter
 from edgelab.problem import Problem
 from edgelab.records import BaselineEnded, Record, Sample
 from edgelab.run_folder import RunFolder
-from edgelab.telemetry import Board, ProcessTree
+from edgelab.telemetry import Board
+from edgelab.telemetry.process_tree import ProcessTree
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ import select
 import signal
 import subprocess
 from contextlib import suppress
-from pathlib import Path
 
 from edgelab.launch import CLOCK_SHIFT, PYTHON_MODULE, child_environment
 from edgelab.run_folder import RunFolder
@@ -61,24 +60,3 @@ class RunnerProcess:
         if self._process.returncode is None:
             self._reap(0)
         os.close(self._pidfd)
-
-
-def is_supervisor(pid: int) -> bool:
-    """Whether that process is a living supervisor of some lab."""
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return b"edgelab.supervisor" in command
-
-
-def end_orphan(pid: int | None, folder: RunFolder) -> None:
-    """Kill the runner of `folder` where it outlived its supervisor; never another's process."""
-    if pid is None:
-        return
-    with suppress(OSError):
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        ours = os.fsencode(folder.path)
-        # python -P -m <module> <run folder> ...: a pager on one of its files is none of ours.
-        if len(command) > 4 and command[1:3] == [b"-P", b"-m"] and command[4] == ours:
-            os.killpg(pid, signal.SIGKILL)

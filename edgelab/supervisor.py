@@ -7,7 +7,6 @@ queue is empty.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import signal
@@ -21,10 +20,9 @@ from edgelab.durable import try_locked
 from edgelab.home import Home
 from edgelab.journal import JournalWriter
 from edgelab.observer import Observer
-from edgelab.outcome import close_run, end_run
+from edgelab.outcome import close_run
 from edgelab.problem import Problem
-from edgelab.queue import dequeue, queued
-from edgelab.reader import LiveRun
+from edgelab.queue import queued
 from edgelab.records import (
     Ended,
     Outcome,
@@ -37,13 +35,14 @@ from edgelab.records import (
 )
 from edgelab.resume import next_attempt
 from edgelab.run_folder import RunFolder
-from edgelab.runner_process import RunnerProcess, end_orphan, is_supervisor
+from edgelab.runner_process import RunnerProcess
+from edgelab.settling import NO_ROOM, set_aside_if_broken, settle_queue
 from edgelab.spec import RunSpec
 from edgelab.stage import read_stage
 from edgelab.steps import Step, steps_of
 from edgelab.store import Store
-from edgelab.telemetry import ProcessTree
 from edgelab.telemetry.governor import give_back, hold
+from edgelab.telemetry.process_tree import ProcessTree
 
 log = logging.getLogger("edgelab.supervisor")
 
@@ -51,7 +50,6 @@ POLL_PERIOD_S = 0.5
 STOP_GRACE_S = 10.0
 FULL_DISK_PAUSE_S = 5.0
 POWER_TAIL_S = 5.0
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 COOL_ENOUGH = 1.0
 """Degrees above the target at which a board counts as cooled down."""
 
@@ -272,38 +270,6 @@ class RunSupervisor:
                 time.sleep(FULL_DISK_PAUSE_S)
 
 
-def settle_queue(home: Home, besides: RunFolder | None = None) -> None:
-    """End the runs of the queue that need no runner: stopped while waiting, or left by the dead."""
-    for folder in queued(home):
-        if besides is None or folder.id != besides.id:
-            _set_aside_if_broken(home, folder, partial(_settle, home, folder))
-
-
-def _settle(home: Home, folder: RunFolder) -> None:
-    if folder.begun:
-        if not _is_watched(folder):
-            end_run(home, folder, Outcome.INTERRUPTED, _why_interrupted(folder))
-    elif folder.stop_request.exists():
-        end_run(home, folder, Outcome.STOPPED, "stopped while waiting in the queue")
-
-
-def _set_aside_if_broken(home: Home, folder: RunFolder, act: Callable[[], None]) -> None:
-    """Do something with one run. Whatever is wrong with its folder must not stop the others."""
-    try:
-        act()
-    except OSError as error:
-        if error.errno in NO_ROOM:
-            raise  # that is no fault of the run
-        _set_aside(home, folder, error)
-    except Exception as error:
-        _set_aside(home, folder, error)
-
-
-def _set_aside(home: Home, folder: RunFolder, error: Exception) -> None:
-    log.warning("run %s is taken out of the queue: %s: %s", folder.id, type(error).__name__, error)
-    dequeue(home, folder.id)
-
-
 def main() -> None:
     """Work through the queue of the default home, unless another supervisor does."""
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
@@ -326,7 +292,7 @@ def drain(home: Home, terminated: Flag) -> None:
     settle_queue(home)
     while (waiting := _not_begun(home)) and not terminated:
         folder = waiting[0]
-        _set_aside_if_broken(home, folder, partial(_supervise, home, folder, terminated))
+        set_aside_if_broken(home, folder, partial(_supervise, home, folder, terminated))
         settle_queue(home)
 
 
@@ -336,27 +302,6 @@ def _not_begun(home: Home) -> list[RunFolder]:
 
 def _supervise(home: Home, folder: RunFolder, terminated: Flag) -> None:
     RunSupervisor(home, folder, folder.read_spec(), terminated).run()
-
-
-def _is_watched(folder: RunFolder) -> bool:
-    """Whether its supervisor lives after all: somebody may have removed the lock file."""
-    live = LiveRun(folder)
-    live.advance()
-    started = live.projection.started
-    if started is None or started.boot_id != environment.boot_id():
-        return False
-    return started.supervisor_pid != os.getpid() and is_supervisor(started.supervisor_pid)
-
-
-def _why_interrupted(folder: RunFolder) -> str:
-    """Say why nobody ended the run; a runner that outlived its supervisor is ended here."""
-    live = LiveRun(folder)
-    live.advance()
-    started = live.projection.started
-    if started is not None and started.boot_id != environment.boot_id():
-        return "the machine went down during the run"
-    end_orphan(live.projection.runner_pid, folder)
-    return "the supervisor died during the run"
 
 
 if __name__ == "__main__":

@@ -4,6 +4,5 @@ psutil is used for the process tree only: its thermal and frequency readings hid
 """
 
 from edgelab.telemetry.board import Board
-from edgelab.telemetry.process_tree import ProcessTree
 
-__all__ = ["Board", "ProcessTree"]
+__all__ = ["Board"]

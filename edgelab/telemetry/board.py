@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgelab.records import BoardFacts, CoolingZone, FrequencyPolicy, Sample
 from edgelab.telemetry import files, sensors
 from edgelab.telemetry.files import Unreadable
-from edgelab.telemetry.process_tree import OwnProcess, ProcessTree
 from edgelab.telemetry.sensors import Absent, Sensor
+from edgelab.telemetry.usage import OwnProcess
+
+if TYPE_CHECKING:
+    from edgelab.telemetry.process_tree import ProcessTree
 
 _EARLY_S = 0.25
 

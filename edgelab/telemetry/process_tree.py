@@ -3,33 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 import psutil
 
-
-@dataclass(frozen=True)
-class Usage:
-    """`cpu`: % of one core since the last reading; memory in bytes; faults since it started."""
-
-    cpu: float | None = None
-    memory: int | None = None
-    major_faults: int | None = None
-
-
-class OwnProcess:
-    """This process alone: a supervisor's children are what it watches, not what it costs."""
-
-    def __init__(self) -> None:
-        self._process = psutil.Process()
-        self._before = (time.monotonic(), time.process_time())
-
-    def read(self) -> Usage:
-        """What it used since the last reading; its children left out."""
-        (wall, used), self._before = self._before, (time.monotonic(), time.process_time())
-        elapsed = self._before[0] - wall
-        cpu = round(100 * (self._before[1] - used) / elapsed, 2) if elapsed > 0 else None
-        return Usage(cpu, self._process.memory_info().rss)
+from edgelab.telemetry.usage import Usage
 
 
 class ProcessTree:

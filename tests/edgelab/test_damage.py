@@ -23,9 +23,9 @@ from edgelab.problem import Problem
 from edgelab.queue import next_number, queued
 from edgelab.records import Ended, Item, ItemLine, Outcome, Started, StepStarted
 from edgelab.run_folder import RunFolder
-from edgelab.runner_process import end_orphan
 from edgelab.schema import SchemaProblem, convert, read_json
 from edgelab.settings.detect import DetectSettings
+from edgelab.settling import end_orphan
 from edgelab.spec import RunSpec
 from edgelab.steps import Step
 from edgelab.store import Store

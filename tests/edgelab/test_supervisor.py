@@ -184,7 +184,8 @@ def test_a_run_that_nobody_ended_is_interrupted(
 
 
 def test_an_orphaned_runner_is_ended_and_nobody_else(home: Home, steps: Steps) -> None:
-    from edgelab.runner_process import RunnerProcess, end_orphan
+    from edgelab.runner_process import RunnerProcess
+    from edgelab.settling import end_orphan
 
     mine = write_run(home, make_spec(1), {})
     other = write_run(home, make_spec(2), {})

@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from edgelab.environment import board_name, capture
-from edgelab.telemetry import Board, ProcessTree
+from edgelab.telemetry import Board
+from edgelab.telemetry.process_tree import ProcessTree
 from tests.boards import (
     BOARDS,
     JETSON_ORIN_NANO,
