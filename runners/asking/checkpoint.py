@@ -50,7 +50,10 @@ class Checkpoint:
         there = precisions_of(self.folder)
         if precision.value in there:
             return None
-        return f"{self.folder}/onnx: no {precision} in it, there are {', '.join(there)}"
+        text = f"{self.folder}/onnx: no {precision} in it, there are {', '.join(there)}"
+        if precision in TORCH_PRECISIONS and any(self.folder.glob(_WEIGHTS[0])):
+            text += "; its .safetensors are asked where no onnx folder lies beside them"
+        return text
 
     def files(self, precision: Precision) -> tuple[Path, ...]:
         """The files that hold the weights of a precision; raises Problem where there are none."""
