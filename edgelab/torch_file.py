@@ -123,8 +123,11 @@ def _placed(
     return TorchTensor(tensor.storage.dtype, tensor.shape, start)
 
 
-class _Unpickler(pickle.Unpickler):
-    """Knows tensors, their storages and dicts of them, and nothing else."""
+class _Unpickler(pickle._Unpickler):
+    """Knows tensors, their storages and dicts of them, and nothing else.
+
+    The one written in Python: that of C reserves gigabytes for a damaged number of its memo.
+    """
 
     def __init__(self, stream: io.BytesIO, file: Path) -> None:
         super().__init__(stream)

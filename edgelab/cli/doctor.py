@@ -26,7 +26,13 @@ from edgelab.telemetry import Board
 from edgelab.words import megabytes
 
 # What each extra brings, by the module that proves it.
-EXTRAS = {"train": ("torch", "torchvision", "ultralytics")}
+EXTRAS = {
+    "train": ("torch", "torchvision", "ultralytics"),
+    "finetune": ("torch", "transformers", "peft", "bitsandbytes"),
+    "vlm": ("torch", "transformers", "bitsandbytes", "num2words"),
+    "vlm-onnx": ("tokenizers", "jinja2", "PIL", "onnx_ir"),
+    "images": ("textual_image",),
+}
 RUNTIME = ("onnxruntime", "onnx", "cv2", "numpy")
 
 

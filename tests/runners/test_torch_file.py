@@ -100,7 +100,7 @@ def test_an_older_file_and_one_that_is_none(tmp_path: Path) -> None:
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 def test_damage_is_named_and_breaks_nothing(tmp_path: Path, data: st.DataObject) -> None:
