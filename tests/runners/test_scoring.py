@@ -330,6 +330,20 @@ def test_results_are_of_one_pass_over_coco_data(
         coco_results(plain.folder, None)
 
 
+def test_a_run_does_not_go_on_over_boxes_that_moved(
+    new_run: NewRun, colour_model: Path, boxed: Path
+) -> None:
+    """Its counts would be the same."""
+    run = new_run(model=str(colour_model), dataset=str(boxed), precisions=(Precision.FP32,))
+    run.run_all()
+    content = json.loads(boxed.read_text())
+    content["annotations"][0]["bbox"][0] += 1
+    boxed.write_text(json.dumps(content))
+    code, said = run.run("runners.prepare")
+    assert code == 1
+    assert "the dataset changed since the run began" in said
+
+
 def test_sub_datasets_are_scored_over_their_own_images(
     new_run: NewRun, colour_model: Path, boxed: Path
 ) -> None:
