@@ -2,7 +2,8 @@
 
 A table copied by hand, a broken conversion and a slow INT8 all look like results. Each rule here
 knows one thing that measurement or arithmetic forbids, and says in one sentence where it is broken.
-Rules compare rows of one source only: two runs may differ for many reasons, one run may not.
+Rules compare rows of one source only: two runs may differ for many reasons, one run may not. Of
+several it is asked only whether their data are the same.
 """
 
 from __future__ import annotations
@@ -341,6 +342,24 @@ def true_counts(table: ResultTable) -> Iterator[Finding]:
             )
 
 
+def other_data(table: ResultTable) -> Iterator[Finding]:
+    """Errors over data that changed between two runs do not compare, whatever their name is."""
+    own = [row for row in table.rows if row.dataset_sha256]
+    for rows in _grouped(own, lambda row: row.facts.get("dataset")):
+        first: dict[str | None, TableRow] = {}
+        for row in rows:
+            first.setdefault(row.dataset_sha256, row)
+        if len(first) > 1:
+            runs = ", ".join(row.source for row in first.values())
+            yield Finding(
+                "other data",
+                Severity.EXPLAIN,
+                f"{rows[0].facts.get('dataset')}: not the same in {runs}: images, classes, objects "
+                "or boxes are others, so that errors do not compare",
+                tuple(row.full_name for row in first.values()),
+            )
+
+
 RULES: tuple[Rule, ...] = (
     repeated_errors,
     rising_counts,
@@ -354,6 +373,7 @@ RULES: tuple[Rule, ...] = (
     slow_int8,
     file_sizes,
     true_counts,
+    other_data,
     shares_without_counts,
 )
 

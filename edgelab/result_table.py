@@ -107,6 +107,7 @@ class TableRow:
     executed_share: float | None = None
     """Which part of the nodes ran in the precision asked for."""
     model_sha256: str | None = None
+    dataset_sha256: str | None = None
     run: str | None = None
 
     @property
@@ -193,6 +194,7 @@ def _own_row(row: ResultRow) -> TableRow:
         parts=_parts(row),
         executed_share=_executed_share(row.summary),
         model_sha256=row.summary.model_sha256,
+        dataset_sha256=row.run.dataset.sha256 if row.run.dataset else None,
         run=row.run.spec.id,
     )
 

@@ -161,6 +161,20 @@ def test_other_objects_in_one_table() -> None:
     assert rules(row(gt_count=10), row("fp16", gt_count=11)) == [("true counts", EXPLAIN)]
 
 
+def test_data_that_changed_between_two_runs() -> None:
+    """As where a box was moved before a study went on."""
+    facts = {"dataset": "pets, all: 40 images"}
+    one, same, other = (
+        TableRow(source, "m", "fp32", facts=facts, dataset_sha256=sha256)
+        for source, sha256 in (("#1", "a"), ("#2", "a"), ("#3", "b"))
+    )
+    assert rules(one, same) == []
+    (finding,) = found_in([one, same, other])
+    assert (finding.rule, finding.severity) == ("other data", EXPLAIN)
+    assert finding.sentence.startswith("pets, all: 40 images: not the same in #1, #3: ")
+    assert rules(one, replace(other, facts={"dataset": "pets, all: 20 images"})) == []
+
+
 def test_rows_of_two_runs_are_not_held_against_each_other() -> None:
     other = replace(row("int8", latency_p50_ms=80.0), source="#2")
     assert rules(row(latency_p50_ms=8.0), other) == []
