@@ -26,6 +26,7 @@ from edgelab.catalogue import Catalogue, ClassifierProfile
 from edgelab.home import Home
 from edgelab.journal import JournalReader
 from edgelab.problem import Problem
+from edgelab.projection import RunProjection
 from edgelab.reader import LiveRun
 from edgelab.records import ItemLine, Record, TrainStep
 from edgelab.run_folder import RunFolder
@@ -429,13 +430,43 @@ def test_killed_as_a_process_and_resumed_equals_uninterrupted(
     for file in ("best/model.safetensors", "checkpoints/step-000000006/model.safetensors"):
         assert (folder.artifacts / file).read_bytes() == (whole.artifacts / file).read_bytes()
 
-    record = LiveRun(folder)
-    record.advance()
-    training = record.projection.training
+    training = projection_of(folder).training
     assert training is not None
     assert training.started.resumed_at >= 3
     assert [epoch.epoch for epoch in training.epochs] == [1, 2]
     _is_published(folder, home)
+
+
+def test_processes_of_the_launcher_learn_what_one_learns_alone(
+    tmp_path: Path, deterministic: None
+) -> None:
+    """accelerate's own launcher, two processes, gradients over gloo; equal but for rounding."""
+    home, other = Home(tmp_path / "together"), Home(tmp_path / "alone")
+    changes = {"epochs": 2, "limit": 31, "device": "cpu", "export": False}
+    folder = a_run(home, processes=2, **changes)
+    environment = {**os.environ, "EDGELAB_HOME": str(home.root), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "runners.train_together", str(folder.path)],
+        env=environment, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    alone = a_run(other, **changes)
+    work_on(alone, other)
+    assert steps_in(folder) == pytest.approx(steps_in(alone), rel=1e-4)
+    together = projection_of(folder)
+    assert together.training is not None
+    assert together.training.started.device == "2 x cpu"
+    single = projection_of(alone).training
+    assert single is not None
+    for one, two in zip(together.training.epochs, single.epochs, strict=True):
+        assert (one.epoch, one.best, one.metrics) == (two.epoch, two.best, two.metrics)
+        assert one.val_loss == pytest.approx(two.val_loss, rel=1e-4)
+
+
+def projection_of(folder: RunFolder) -> RunProjection:
+    live = LiveRun(folder)
+    live.advance()
+    return live.projection
 
 
 def _is_published(folder: RunFolder, home: Home) -> None:
@@ -484,10 +515,9 @@ def test_a_full_disk_ends_the_run_by_name_and_what_was_learned_is_there(
         work_on(folder, home)
     assert ended.value.code == DISK_FULL_EXIT
     monkeypatch.undo()
-    live = LiveRun(folder)
-    live.advance()
-    assert "disk full: " in (live.projection.failure or "")
-    assert str(times[-1]) in (live.projection.failure or "")
+    failure = projection_of(folder).failure or ""
+    assert "disk full: " in failure
+    assert str(times[-1]) in failure
     work_on(folder, home)
     other = Home(tmp_path / "whole")
     whole = a_run(other, epochs=1, export=False)
@@ -502,9 +532,7 @@ def test_pretrained_weights_out_of_reach_are_one_clear_line(
     home = Home(tmp_path)
     folder = a_run(home, pretrained=True, epochs=1, limit=20, tensorboard=True, export=False)
     work_on(folder, home)
-    live = LiveRun(folder)
-    live.advance()
     assert "vit-tiny-3 has no pretrained weights: it begins with random ones" in (
-        live.projection.warnings
+        projection_of(folder).warnings
     )
     assert list((folder.artifacts / "tensorboard").glob("events.out.tfevents.*"))
