@@ -11,6 +11,7 @@ from edgelab.cli import parser
 from edgelab.cli import study as study_command
 from edgelab.home import Home
 from edgelab.lab import Lab
+from edgelab.machine import usable_cores
 from edgelab.outcome import close_run
 from edgelab.problem import Problem
 from edgelab.queue import dequeue, queued
@@ -23,6 +24,7 @@ from edgelab.settings.finetune import FinetuneSettings
 from edgelab.spec import SPEC_VERSION, RunSpec
 from edgelab.studies import Studies
 from edgelab.study import Case, Study, StudyProfile, StudyRun, expand
+from edgelab.study_editing import profile_from, texts_of
 from edgelab.study_progress import StudyProgress
 from tests.recorded import life_of, make_item, write_run
 
@@ -245,3 +247,12 @@ def test_the_command_line_changes_the_matrix(home: Home, studies: Studies) -> No
         assert (settings.model, settings.dataset) == ("yolov8n-shapes", "shapes")
         assert (settings.precisions, settings.thresholds) == ((Precision.FP32,), (0.4, 0.6))
         assert (settings.classes, settings.per_class) == (("circle", "star"), 5)
+
+
+@pytest.mark.parametrize("name", ["counting-vlm", "chart-classification"])
+def test_the_form_of_a_shipped_study_changes_nothing_by_itself(home: Home, name: str) -> None:
+    entry = Catalogue(home).study(name)
+    assert entry is not None
+    profile = entry.require()
+    typed = profile_from(profile, texts_of(profile), Catalogue(home))
+    assert expand(typed, name) == expand(profile.changed(threads=[usable_cores()]), name)

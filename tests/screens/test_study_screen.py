@@ -16,13 +16,15 @@ from edgelab.queue import queued
 from edgelab.records import Outcome
 from edgelab.settings.common import Precision
 from edgelab.studies import Studies
-from edgelab.study import Study, StudyProfile
+from edgelab.study import Study, StudyProfile, StudyRun
 from edgelab.study_editing import save_profile
+from edgelab.study_progress import StudyProgress
 from screens.app import Console
 from screens.compare import CompareScreen
 from screens.studies import StudiesScreen
-from screens.study import StudyScreen
+from screens.study import StudyScreen, study_columns
 from screens.study_form import StudyForm
+from tests.edgelab.test_scored import carried_out
 from tests.screens.conftest import press, settle
 from tests.screens.recorded_run import RecordedRun
 
@@ -31,6 +33,7 @@ Recorder = Callable[..., RecordedRun]
 WIDE = (120, 40)
 SIZES = pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["120x40", "80x24"])
 
+FINE_TUNED = carried_out()  # of the shipped study, which the tests of screens have not
 MODELS = ("yolov8n-shapes", "yolo11s")
 PROFILE = StudyProfile(
     schema_version=1,
@@ -231,3 +234,16 @@ async def test_the_list_of_studies_is_exported_as_shown(
         (row,) = csv.DictReader(console.written.read_text().splitlines())
         assert (row["name"], row["id"], row["done"], row["of"]) == ("mine", study.id, "0", "12")
         assert row["state"] == "waiting"
+
+
+def test_a_study_that_fine_tunes_tells_what_was_attained_before_and_after() -> None:
+    planned = tuple(StudyRun(each.spec.id, each.spec.settings) for each in FINE_TUNED)
+    study = Study(1, "0" * 8, "chart-classification", "t", 0.0, planned)
+    cells = StudyProgress.of(study, {each.spec.id: each for each in FINE_TUNED}).cells
+    columns = study_columns(study, {})
+    assert [each.title for each in columns] == [
+        "model", "adapters", "state", "zero-shot", "fine-tuned", "dataset", "run",
+    ]  # fmt: skip
+    texts = [[each.text(cell) for each in columns] for cell in cells]
+    assert texts[0][1:5] == ["llm nf4", "finished", "0.800", "0.800"]
+    assert texts[1][1:5] == ["llm+vision nf4", "finished", "–", "0.800"]
