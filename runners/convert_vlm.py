@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgelab.catalogue import Catalogue, HubModel
@@ -21,6 +23,7 @@ from edgelab.records import Converted
 from edgelab.settings.common import VLM_FILE_PRECISIONS, Precision
 from edgelab.settings.convert_vlm import ConvertVlmSettings
 from edgelab.steps import MODEL
+from edgelab.words import megabytes
 from runners.asking.checkpoint import find_checkpoint, fingerprint
 from runners.conversion import Refused
 from runners.downloading import Downloading
@@ -36,8 +39,10 @@ from runners.smolvlm.folder import VlmFolder
 from runners.smolvlm.layout import PARTS, Layout, find_layout
 from runners.smolvlm.model import SmolVlm
 from runners.smolvlm.reference import (
+    VERSION,
     Floats,
     Reference,
+    Reply,
     questions,
     read_reference,
     write_reference,
@@ -78,14 +83,9 @@ def begin(step: RunningStep, settings: ConvertVlmSettings, home: Home, folder: V
     folder.must_be_for(sha256)
     for left in folder.root.glob(f"{_MAKING}*"):  # by a conversion that was killed
         shutil.rmtree(left)
-    step.phase("load the model with torch", unit="")
-    with needs("vlm", "checking ONNX files against their checkpoint"):
-        from runners.vlm.reference import TorchReference
-    torch = TorchReference(found.folder, settings.threads)
-    step.phase("answer with torch", len(list(questions())), "questions")
-    replies, logits = torch.replies(step.progress)
+    replies, logits = _answered_with_torch(step, found.folder, settings.threads)
     reference = Reference(
-        version=1,
+        version=VERSION,
         model=found.name,
         title=known.title if known is not None else found.name,
         license=known.license if known is not None else "unknown",
@@ -97,6 +97,17 @@ def begin(step: RunningStep, settings: ConvertVlmSettings, home: Home, folder: V
     write_reference(step.folder, reference, logits)
 
 
+def _answered_with_torch(
+    step: RunningStep, checkpoint: Path, threads: int
+) -> tuple[list[Reply], list[Floats]]:
+    step.phase("load the model with torch", unit="")
+    with needs("vlm", "checking ONNX files against their checkpoint"):
+        from runners.vlm.reference import TorchReference
+    torch = TorchReference(checkpoint, threads)
+    step.phase("answer with torch", len(list(questions())), "questions")
+    return torch.replies(step.progress)
+
+
 def convert(
     step: RunningStep, settings: ConvertVlmSettings, folder: VlmFolder, precision: Precision
 ) -> None:
@@ -104,67 +115,77 @@ def convert(
     reference, logits = read_reference(step.folder)
     folder.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=_MAKING, dir=folder.root) as work:
-        made = Path(work)
-        step.phase(f"{precision} model", len(PARTS), "graphs")
-        export(Path(reference.folder), made, precision.value, step.progress)
-        layout = find_layout(made, precision.value)
-        examination = _examined(step, made, reference, logits, precision, settings.threads)
-        report = _report(settings, reference, layout, precision, examination)
+        making = Making(step, settings, precision, reference, Path(work))
+        making.make()
+        report = making.report(making.examine(logits))
         if report.refusal is not None:
             step.event(Converted(now(), report))
             keep_report(folder.path, report)
             raise Refused(report)
-        profile = HubModel(
-            schema_version=1,
-            title=f"{reference.title}, ONNX files",
-            folder=settings.name,
-            license=reference.license,
-            note=f"ONNX files of {reference.model}",
-        )
-        folder.add(made, layout, report, profile)
+        folder.add(making.place, making.files, report, _profile(settings, reference))
         step.event(Converted(now(), report, str(folder.path)))
 
 
-def _examined(
-    step: RunningStep,
-    made: Path,
-    reference: Reference,
-    logits: list[Floats],
-    precision: Precision,
-    threads: int,
-) -> Examination:
-    step.phase(f"{precision} model: check", len(reference.replies), "questions")
-    model = SmolVlm(made, precision.value, threads)
-    return examine(model, reference.replies, logits, step.progress)
-
-
-def _report(
-    settings: ConvertVlmSettings,
-    reference: Reference,
-    layout: Layout,
-    precision: Precision,
-    examination: Examination,
-) -> ConversionReport:
-    made = layout.graphs[0].parent.parent
-    side = read_image_config(made).max_image_size.longest_edge
-    return ConversionReport(
-        version=REPORT_VERSION,
-        model=settings.name,
-        precision=precision,
-        source_sha256=reference.sha256,
-        source_bytes=reference.size_bytes,
-        sha256=fingerprint(layout.files, made / "config.json"),
-        size_bytes=layout.size_bytes,
-        input_size=(side, side),
-        runtime=RUNTIME,
-        cpu=processor(),
-        threads=settings.threads,
-        executed=total([prove_executed(graph) for graph in layout.graphs]),
-        refusal=examination.refusal(precision),
-        tokens=examination.tokens,
-        checked=examination.replies,
-        remarks=(f"making and checking it took {peak_memory_bytes() / 1e6:.0f} MB at its peak",),
+def _profile(settings: ConvertVlmSettings, reference: Reference) -> HubModel:
+    return HubModel(
+        schema_version=1,
+        title=f"{reference.title}, ONNX files",
+        folder=settings.name,
+        license=reference.license,
+        note=f"ONNX files of {reference.model}",
     )
+
+
+@dataclass(frozen=True)
+class Making:
+    """The files of a precision, made and examined at `place`: nobody knows of them yet."""
+
+    step: RunningStep
+    settings: ConvertVlmSettings
+    precision: Precision
+    reference: Reference
+    place: Path
+
+    @property
+    def files(self) -> Layout:
+        """The graphs; raises Problem before they are made."""
+        return find_layout(self.place, self.precision.value)
+
+    def make(self) -> None:
+        """Write them; raises Problem where the checkpoint is damaged."""
+        self.step.phase(f"{self.precision} model", len(PARTS), "graphs")
+        export(Path(self.reference.folder), self.place, self.precision.value, self.step.progress)
+
+    def examine(self, logits: Sequence[Floats]) -> Examination:
+        """Hold them against the checkpoint's replies and their `logits`."""
+        replies = self.reference.replies
+        self.step.phase(f"{self.precision} model: check", len(replies), "questions")
+        model = SmolVlm(self.place, self.precision.value, self.settings.threads)
+        return examine(model, replies, logits, self.step.progress)
+
+    def report(self, found: Examination) -> ConversionReport:
+        """All that is known of them."""
+        files, side = self.files, read_image_config(self.place).max_image_size.longest_edge
+        executed = total([prove_executed(graph) for graph in files.graphs])
+        peak = f"making and checking it took {megabytes(peak_memory_bytes())} MB at its peak"
+        return ConversionReport(
+            version=REPORT_VERSION,
+            model=self.settings.name,
+            precision=self.precision,
+            source_sha256=self.reference.sha256,
+            source_bytes=self.reference.size_bytes,
+            sha256=fingerprint(files.files, self.place / "config.json"),
+            size_bytes=files.size_bytes,
+            input_size=(side, side),
+            runtime=RUNTIME,
+            cpu=processor(),
+            threads=self.settings.threads,
+            executed=executed,
+            refusal=found.refusal(self.precision),
+            tokens=found.tokens,
+            checked=found.replies,
+            remarks=(peak,),
+        )
 
 
 if __name__ == "__main__":
