@@ -225,7 +225,7 @@ def test_the_command_line_tells_checkpoints_from_detectors(
     assert second.precisions == (Precision.FP32, Precision.INT8, Precision.Q4)
     capsys.readouterr()
     assert command_line(["convert", "smolvlm-256m", "--image-size", "64"]) == 2
-    assert "--image-size: for detectors only" in capsys.readouterr().err
+    assert "--image-size: smolvlm-256m is no detector" in capsys.readouterr().err
     assert command_line(["convert", "yolov8n-shapes", "--precision", "q4"]) == 2
     assert "q4 is for vision-language models" in capsys.readouterr().err
 
