@@ -92,6 +92,7 @@ ACTIONS: tuple[Action, ...] = (
         ("2", "tab('live')", "live", "Go to the live panels (small terminals)"),
         ("3", "tab('results')", "results", "Go to the result table"),
         ("d", "datasets", "datasets", "Show all datasets: look through one, add one"),
+        ("P", "convert_as", "convert as", "Convert: type precisions, calibration, name"),
         ("n", "train", "train", "Train a classifier: what it learns from, how long, how fast"),
         ("f", "finetune", "fine-tune", "Fine-tune a vision-language model: adapters, prompts"),
         footer=False,

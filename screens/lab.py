@@ -50,6 +50,9 @@ from screens.widgets.live import LivePanels
 from screens.widgets.settings_table import SettingsTable
 from screens.widgets.table import Table
 
+TypedSettings = TrainSettings | FinetuneSettings | ConvertSettings
+"""What is typed into a form, and not chosen at the left."""
+
 TABS = (("setup", "set-up"), ("live", "live"), ("results", "results"))
 FIRST_VISIT = "Press b to run the quick benchmark: one key, no choices, a few minutes at most."
 NO_RUN = "No run is on. b runs the quick benchmark, r what is chosen at the left."
@@ -296,29 +299,42 @@ class LabScreen(TableScreen):
 
     def action_convert(self) -> None:
         """Convert the chosen model; images of the chosen dataset calibrate and check it."""
-        model, dataset = self.models.row, self.datasets.row
+        model = self.models.row
         if isinstance(self.settings, AskSettings) and model is not None:
             self._convert_asked(model, self.settings)
-            return
-        assert isinstance(self.settings, (DetectSettings, ClassifySettings))
-        wanted = [each for each in self.settings.precisions if each is not Precision.FP32]
+        elif (settings := self._conversion()) is not None:
+            self.console.submit(settings, settings.title)
+
+    def action_convert_as(self) -> None:
+        """Type how the chosen model is to be converted, and begin it."""
+        from screens.task_form import ConversionForm  # the first paint does not wait for it
+
+        if isinstance(self.settings, AskSettings):
+            self.console.say("of a language model only precisions are chosen: p converts it")
+        elif (settings := self._conversion()) is not None:
+            self._begin_typed(ConversionForm(self.face, settings, self.catalogue))
+
+    def _conversion(self) -> ConvertSettings | None:
+        """Of what is chosen; where nothing can come of that, it is said why."""
+        model, dataset, measured = self.models.row, self.datasets.row, self.settings
+        assert isinstance(measured, (DetectSettings, ClassifySettings))
+        wanted = [each for each in measured.precisions if each is not Precision.FP32]
         if model is None or dataset is None or not wanted:
             self.console.say("choose a model, a dataset, and fp16 or int8 first", bad=True)
-            return
+            return None
         name, home = model.entry.name, self.console.lab.home
         problem = model.problem or dataset.problem
         if problem is not None:
             self.console.say(words.plain(problem, 300), bad=True)
-            return
-        settings = ConvertSettings(
+            return None
+        return ConvertSettings(
             model=name,
             dataset=dataset.name,
             name=default_name(name, self.catalogue, home),
             precisions=tuple(wanted),
-            calibration_images=self.settings.calibration_images,
-            threads=self.settings.threads,
+            calibration_images=measured.calibration_images,
+            threads=measured.threads,
         )
-        self.console.submit(settings, f"convert {name}")
 
     def _convert_asked(self, model: ModelRow, asked: AskSettings) -> None:
         """Make the ONNX files that are asked without torch."""
@@ -344,7 +360,7 @@ class LabScreen(TableScreen):
         self._begin_typed(FinetuningForm(self.face, start, self.catalogue))
 
     def _begin_typed(self, form: ModalScreen[Any]) -> None:
-        def begin(settings: TrainSettings | FinetuneSettings | None) -> None:
+        def begin(settings: TypedSettings | None) -> None:
             if settings is not None:
                 self.console.submit(settings, settings.title)
 

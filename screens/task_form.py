@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 from edgelab.catalogue import Catalogue
-from edgelab.naming import checkpoint_named, dataset_named, prompts_named
+from edgelab.naming import checkpoint_named, dataset_named, model_named, prompts_named
 from edgelab.settings.base import TaskSettings
+from edgelab.settings.convert import ConvertSettings
 from edgelab.settings.finetune import FinetuneSettings
 from edgelab.settings.train import ARCHITECTURES, TrainSettings
 from edgelab.task_editing import choices_of, path_or_name, settings_from, texts_of
@@ -65,6 +66,40 @@ class TaskForm(Form[S], Generic[S]):
     def located(self, settings: S) -> S:
         """With paths made absolute, for a run is carried out elsewhere; may raise Problem."""
         raise NotImplementedError
+
+
+class ConversionForm(TaskForm[ConvertSettings]):
+    """Make a model's other precisions."""
+
+    heading = "Convert a model"
+    keys: ClassVar = {
+        "model": Words("model", "name or file"),
+        "name": Words("called", "in the list of models"),
+        "precisions": Words("precisions", "fp16 int8"),
+        "dataset": Words("dataset", "calibrates int8, checks both"),
+        "images": Words("images", "the folder of a COCO .json"),
+        "split": Words("split", "empty: what runs leave over"),
+        "method": Words("ranges", "how int8 gets them"),
+        "activations": Words("activations", "auto: the faster here"),
+        "calibration_images": Words("calibrate on", "images at most"),
+        "image_size": Words("image size", "px, of models of any size"),
+        "threads": Words("threads", "of the check"),
+    }
+
+    def known(self) -> Mapping[str, Sequence[str]]:
+        """Models and datasets."""
+        models = [entry.name for entry in self.catalogue.models()]
+        return {**super().known(), "model": models}
+
+    def located(self, settings: ConvertSettings) -> ConvertSettings:
+        """As the command line does."""
+        texts = {
+            "model": model_named(settings.model, self.catalogue),
+            "dataset": dataset_named(settings.dataset, self.catalogue),
+        }
+        if settings.images is not None:
+            texts["images"] = path_or_name(settings.images, ())
+        return settings_from(settings, texts)
 
 
 class TrainingForm(TaskForm[TrainSettings]):

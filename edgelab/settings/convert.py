@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
@@ -62,3 +63,8 @@ class ConvertSettings(ConversionSettings, frozen=True, kw_only=True, tag="conver
     def __post_init__(self) -> None:
         must_differ("precisions", self.precisions)
         must_suit_detectors(self.precisions)
+
+    @property
+    def title(self) -> str:
+        """What a run of these settings is called."""
+        return f"convert {Path(self.model).stem}"

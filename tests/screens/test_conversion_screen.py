@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual.widgets import Static
 
 from edgelab.durable import locked
 from edgelab.home import Home
@@ -16,6 +17,7 @@ from edgelab.settings.convert import ConvertSettings
 from screens.app import Console
 from screens.lab import LabScreen
 from screens.run import RunScreen
+from screens.task_form import ConversionForm
 from screens.widgets.run_pane import RunPane
 from screens.widgets.table import Table
 from tests.recorded_conversion import write_conversion
@@ -44,6 +46,34 @@ async def test_p_converts_the_chosen_model(open_console: Opener, home: Home) -> 
         assert settings.precisions == (Precision.FP16, Precision.INT8)
         assert (settings.model, settings.dataset) == ("yolov8n-shapes", "shapes")
         assert settings.name == "yolov8n-shapes-converted"
+
+
+async def test_how_it_is_converted_can_be_typed(open_console: Opener, home: Home) -> None:
+    console = open_console()
+    async with console.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "P")
+        form = console.screen
+        assert isinstance(form, ConversionForm)
+        assert form.field("activations").value == "auto"
+        form.field("ranges").value = "percentile"
+        form.field("activations").value = "s8"
+        form.field("precisions").value = "int8 int4"
+        await press(pilot, "enter")
+        assert console.screen is form
+        assert "int4" in str(form.query_one(".problem", Static).render())
+        form.field("precisions").value = "int8"
+        form.field("dataset").value = "shape"
+        await press(pilot, "enter")
+        assert "did you mean shapes?" in str(form.query_one(".problem", Static).render())
+        form.field("dataset").value = "shapes"
+        form.field("called").value = "small"
+        await press(pilot, "enter")
+        (folder,) = queued(home)
+        settings = folder.read_spec().settings
+        assert isinstance(settings, ConvertSettings)
+        assert (settings.method, settings.activations) == ("percentile", "s8")
+        assert (settings.name, settings.precisions) == ("small", (Precision.INT8,))
 
 
 async def test_without_a_precision_to_convert_to_nothing_starts(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -13,11 +14,13 @@ from textual.widgets import Input, Static
 from edgelab.home import Home
 from edgelab.presets import finetuning, training
 from edgelab.queue import queued
+from edgelab.settings.base import TaskSettings
+from edgelab.settings.convert import ConvertSettings
 from edgelab.settings.finetune import FinetuneSettings, Lora, Part
 from edgelab.settings.train import Augmentation, TrainSettings
 from screens.app import Console
 from screens.form import Choice, Form
-from screens.task_form import FinetuningForm, TrainingForm
+from screens.task_form import ConversionForm, FinetuningForm, TaskForm, TrainingForm
 from tests.screens.conftest import press, settle
 
 Opener = Callable[..., Console]
@@ -109,10 +112,14 @@ async def test_the_beginning_of_a_known_name_is_enough(open_console: Opener, hom
 
 @pytest.mark.parametrize(
     ("form", "settings"),
-    [(TrainingForm, TrainSettings), (FinetuningForm, FinetuneSettings)],
+    [
+        (TrainingForm, TrainSettings),
+        (FinetuningForm, FinetuneSettings),
+        (ConversionForm, ConvertSettings),
+    ],
 )
 def test_every_line_has_a_name_of_its_own_that_fits(
-    form: type[TrainingForm | FinetuningForm], settings: type[TrainSettings | FinetuneSettings]
+    form: type[TaskForm[Any]], settings: type[TaskSettings]
 ) -> None:
     names = [words.name for words in form.keys.values()]
     assert len(set(names)) == len(names)

@@ -87,7 +87,7 @@ def settings(
         "threads": options.threads if options.threads is not None else usable_cores(),
     }
     chosen = convert(raw, ConvertSettings, "convert")
-    return chosen, f"convert {Path(chosen.model).stem}"
+    return chosen, chosen.title
 
 
 def _vlm_settings(
