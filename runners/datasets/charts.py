@@ -1,8 +1,6 @@
 """The charts dataset: images of charts with their types, and questions with their answers.
 
-    python -m runners.datasets.charts PROFILE_TOML FOLDER
-
-draws all splits and prints where they lie; a run draws only the splits that it needs. As in
+A run draws only the splits that it needs; `python -m runners.datasets.draw` draws them all. As in
 `runners.datasets.shapes`, every image has a random generator of its own, seeded by (seed, split,
 index), and a split is there whole or not at all. The pixels are the same for the same numpy and
 matplotlib, whose own font the letters are in; only drawing needs it.
@@ -10,10 +8,8 @@ matplotlib, whose own font the letters are in; only drawing needs it.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -21,7 +17,6 @@ import msgspec
 from msgspec import Meta
 
 from edgelab.catalogue import GeneratedDataset
-from edgelab.problem import Problem
 from edgelab.schema import read_json, read_toml
 from runners.datasets.chart_facts import ChartType, Question
 from runners.datasets.dataset import Dataset, sample_inside
@@ -156,23 +151,3 @@ def _write_split(
         images=tuple(images),
     )
     (folder / "charts.json").write_bytes(msgspec.json.encode(file))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw all splits of a profile; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m runners.datasets.charts")
-    parser.add_argument("profile", type=Path, metavar="PROFILE_TOML")
-    parser.add_argument("folder", type=Path, metavar="FOLDER")
-    options = parser.parse_args(arguments)
-    try:
-        profile = read_profile(options.profile)
-    except Problem as problem:
-        sys.stderr.write(f"{problem}\n")
-        return 2
-    for split in SPLITS:
-        sys.stdout.write(f"{ensure_split(profile, split, options.folder)}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,8 +1,6 @@
 """The shapes dataset: synthetic images of a few countable objects, drawn on the machine.
 
-    python -m runners.datasets.shapes PROFILE_TOML FOLDER
-
-draws all splits and prints where they lie; a run draws only the splits that it needs.
+A run draws only the splits that it needs; `python -m runners.datasets.draw` draws them all.
 
 Every image has its own random generator, seeded by (seed, split, index): the same profile gives
 the same pixels whichever splits are drawn, and in whichever order, for the same numpy and OpenCV.
@@ -13,10 +11,8 @@ renamed. A lock keeps two processes from drawing the same split twice.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -26,7 +22,6 @@ import numpy as np
 from msgspec import Meta
 
 from edgelab.catalogue import GeneratedDataset
-from edgelab.problem import Problem
 from edgelab.schema import read_toml
 from runners.datasets.scene import DrawnObject, Image, Scene, draw
 from runners.datasets.whole_split import ensure_whole
@@ -184,23 +179,3 @@ def _annotation(drawn: DrawnObject, number: int, image_id: int) -> CocoAnnotatio
         area=round(cv2.contourArea(drawn.outline.astype(np.float32)), 2),
         iscrowd=0,
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw all splits of a profile; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m runners.datasets.shapes")
-    parser.add_argument("profile", type=Path, metavar="PROFILE_TOML")
-    parser.add_argument("folder", type=Path, metavar="FOLDER")
-    options = parser.parse_args(arguments)
-    try:
-        profile = read_profile(options.profile)
-    except Problem as problem:
-        sys.stderr.write(f"{problem}\n")
-        return 2
-    for split in SPLITS:
-        sys.stdout.write(f"{ensure_split(profile, split, options.folder)}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

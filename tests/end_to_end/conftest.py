@@ -20,7 +20,7 @@ from edgelab.home import Home
 from edgelab.launch import child_environment
 from edgelab.reader import LiveRun
 from edgelab.records import Outcome
-from tests.runners.colour_detector import build_detector, some_cells, write_cells
+from tests.runners.colour_detector import build_detector, write_coloured_cells
 
 IMAGES = 12
 PATIENCE_S = 180.0
@@ -71,20 +71,7 @@ def edgelab(home: Home) -> Iterator[CommandLine]:
 def colours(tmp_path: Path) -> tuple[str, str]:
     """A model that finds coloured cells without fail, and a COCO file of such images."""
     model = build_detector(tmp_path / "colours.onnx")
-    images, annotations = [], []
-    names = ("red", "green", "blue")
-    for index in range(IMAGES):
-        cells = some_cells(index, index % 6)
-        write_cells(tmp_path / "images" / f"{index:02}.png", cells)
-        images.append({"id": index, "file_name": f"{index:02}.png"})
-        annotations += [
-            {"image_id": index, "category_id": names.index(colour)} for colour in cells.values()
-        ]
-    categories = [{"id": index, "name": name} for index, name in enumerate(names)]
-    file = tmp_path / "annotations.json"
-    file.write_text(
-        json.dumps({"images": images, "annotations": annotations, "categories": categories})
-    )
+    file = write_coloured_cells(tmp_path, IMAGES, most=5)
     return str(model), str(file)
 
 

@@ -27,8 +27,7 @@ from tests.end_to_end.conftest import (
     measuring,
     over,
 )
-from tests.runners.asked_run import write_coloured_cells
-from tests.runners.colour_detector import CLASSES, build_detector
+from tests.runners.colour_detector import CLASSES, build_detector, write_coloured_cells
 
 MODELS = ("qwen2-vl-2b", "mobilevlm-v2-1.7b", "smolvlm-500m", "smolvlm-256m")
 IMAGES = 3

@@ -92,6 +92,6 @@ def test_what_cannot_go_on_says_why(edgelab: CommandLine, detect: tuple[str, ...
     edgelab("stop", endless)
     eventually(over(live))
     images = live.folder.path.parents[2] / "images"
-    (images / "00.png").write_bytes((images / "01.png").read_bytes() + b"\0")
+    (images / "0.png").write_bytes((images / "1.png").read_bytes() + b"\0")
     result = edgelab.json("resume", endless, code=1)
     assert "the dataset changed since the run began" in result["reason"]

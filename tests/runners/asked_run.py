@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from edgelab.home import Home
@@ -20,9 +18,6 @@ from runners.ask import Pass
 from runners.asking.prepare import prepare
 from runners.asking.prepared import read_questions
 from runners.step import RunningStep
-from tests.runners.colour_detector import CLASSES, some_cells, write_cells
-
-IMAGES = 3
 
 
 @dataclass(frozen=True)
@@ -71,21 +66,3 @@ class AskedRun:
         live = LiveRun(self.folder)
         live.advance()
         return live.projection
-
-
-def write_coloured_cells(folder: Path, images: int = IMAGES) -> Path:
-    """A COCO file of images with 0, 1, 2... coloured cells, beside their folder `images`."""
-    entries, annotations = [], []
-    for index in range(images):
-        cells = some_cells(index, index)
-        write_cells(folder / "images" / f"{index}.png", cells)
-        entries.append({"id": index, "file_name": f"{index}.png"})
-        annotations += [
-            {"image_id": index, "category_id": CLASSES.index(colour)} for colour in cells.values()
-        ]
-    categories = [{"id": index, "name": name} for index, name in enumerate(CLASSES)]
-    file = folder / "annotations.json"
-    file.write_text(
-        json.dumps({"images": entries, "annotations": annotations, "categories": categories})
-    )
-    return file

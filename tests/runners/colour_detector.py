@@ -6,6 +6,7 @@ and class convolutions, distribution focal loss, decoding, as an export of ultra
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ CELL = 8
 BINS = 4
 COLOURS = {"red": (0, 0, 255), "green": (0, 255, 0), "blue": (255, 0, 0)}
 CLASSES = tuple(COLOURS)
+IMAGES = 3
 
 
 def build_detector(
@@ -131,3 +133,21 @@ def _weights(dtype: Any) -> dict[str, NDArray[Any]]:
 def _anchors(grid: int) -> NDArray[np.float64]:
     y, x = np.mgrid[0:grid, 0:grid] + 0.5
     return np.stack([x.ravel(), y.ravel()])[None]
+
+
+def write_coloured_cells(folder: Path, images: int = IMAGES, most: int = 6) -> Path:
+    """A COCO file of images with 0, 1, 2 ... `most`, 0 ... coloured cells, beside `images/`."""
+    entries, annotations = [], []
+    for index in range(images):
+        cells = some_cells(index, index % (most + 1))
+        write_cells(folder / "images" / f"{index}.png", cells)
+        entries.append({"id": index, "file_name": f"{index}.png"})
+        annotations += [
+            {"image_id": index, "category_id": CLASSES.index(colour)} for colour in cells.values()
+        ]
+    categories = [{"id": index, "name": name} for index, name in enumerate(CLASSES)]
+    file = folder / "annotations.json"
+    file.write_text(
+        json.dumps({"images": entries, "annotations": annotations, "categories": categories})
+    )
+    return file

@@ -26,8 +26,8 @@ from edgelab.result_table import table_of_runs
 from edgelab.results import as_dict, rows_of
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
-from tests.runners.asked_run import IMAGES, AskedRun, write_coloured_cells
-from tests.runners.colour_detector import CLASSES
+from tests.runners.asked_run import AskedRun
+from tests.runners.colour_detector import CLASSES, IMAGES, write_coloured_cells
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")

@@ -40,7 +40,8 @@ from runners.smolvlm.folder import VlmFolder
 from runners.smolvlm.layout import precisions_of
 from runners.smolvlm.reference import IMAGES, QUESTIONS, read_reference
 from runners.step import RunningStep
-from tests.runners.asked_run import AskedRun, write_coloured_cells
+from tests.runners.asked_run import AskedRun
+from tests.runners.colour_detector import write_coloured_cells
 from tests.runners.tiny_smolvlm import build_smolvlm
 from tests.runners.tiny_vlms import build_qwen2_vl
 

@@ -13,7 +13,8 @@ from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.records import Phase
 from edgelab.settings.common import Precision
-from tests.runners.asked_run import AskedRun, write_coloured_cells
+from tests.runners.asked_run import AskedRun
+from tests.runners.colour_detector import write_coloured_cells
 from tests.runners.hub_server import COMMIT, REPOSITORY, Hub, serve
 
 constants = pytest.importorskip("huggingface_hub.constants")

@@ -280,19 +280,3 @@ def test_a_broken_profile_names_file_key_and_remedy(
         shapes.read_profile(path)
     for part in (str(path), key, expected):
         assert part in str(caught.value)
-
-
-def test_the_command_draws_all_splits(
-    small_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert shapes.main([str(small_file), str(tmp_path)]) == 0
-    folders = [Path(line) for line in capsys.readouterr().out.splitlines()]
-    assert [folder.name for folder in folders] == list(SPLITS)
-    assert [len(read_coco(folder).images) for folder in folders] == [12, 3, 4, 5]
-
-
-def test_the_command_names_a_missing_profile(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert shapes.main([str(tmp_path / "none.toml"), str(tmp_path)]) == 2
-    assert "none.toml: cannot be read" in capsys.readouterr().err

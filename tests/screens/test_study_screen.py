@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from textual.pilot import Pilot
 from textual.widgets import Static
 
 from edgelab.catalogue import Catalogue
@@ -126,21 +127,27 @@ async def test_stop_and_go_on(open_console: Opener, home: Home, studies: Studies
         assert [folder.id for folder in queued(home)] == [each.run for each in study.runs]
 
 
+async def form_of_mine(home: Home, pilot: Pilot[None]) -> StudyForm:
+    """The form of the study kept as `mine`, opened from the list of studies."""
+    save_profile(home, "mine", PROFILE)
+    await settle(pilot)
+    await press(pilot, "m")
+    await settle(pilot)
+    screen = pilot.app.screen
+    assert isinstance(screen, StudiesScreen)
+    screen.table.select("profile mine")
+    await press(pilot, "enter")
+    form = pilot.app.screen
+    assert isinstance(form, StudyForm)
+    return form
+
+
 async def test_a_study_is_chosen_changed_kept_and_begun(
     open_console: Opener, home: Home, studies: Studies
 ) -> None:
-    save_profile(home, "mine", PROFILE)
     console = open_console()
     async with console.run_test(size=WIDE) as pilot:
-        await settle(pilot)
-        await press(pilot, "m")
-        await settle(pilot)
-        screen = console.screen
-        assert isinstance(screen, StudiesScreen)
-        screen.table.select("profile mine")
-        await press(pilot, "enter")
-        form = console.screen
-        assert isinstance(form, StudyForm)
+        form = await form_of_mine(home, pilot)
         form.field("precisions").value = "fp32 fp17"
         await press(pilot, "enter")
         assert console.screen is form  # fp17 is no precision
@@ -164,15 +171,9 @@ async def test_a_study_is_chosen_changed_kept_and_begun(
 async def test_a_name_that_leads_elsewhere_is_refused(
     open_console: Opener, home: Home, studies: Studies
 ) -> None:
-    save_profile(home, "mine", PROFILE)
     console = open_console()
     async with console.run_test(size=WIDE) as pilot:
-        await settle(pilot)
-        await press(pilot, "m")
-        await settle(pilot)
-        await press(pilot, "enter")
-        form = console.screen
-        assert isinstance(form, StudyForm)
+        form = await form_of_mine(home, pilot)
         form.field("model").value = "yolov8n-shapes"
         form.field("save as").value = "../../out"
         await press(pilot, "enter")
