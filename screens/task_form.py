@@ -154,7 +154,7 @@ class FinetuningForm(TaskForm[FinetuneSettings]):
     keys: ClassVar = {
         "model": Words("model", "name, hub id or folder"),
         "dataset": Words("dataset", "name, folder, .csv"),
-        "images": Words("images", "where a .csv's paths begin"),
+        "images": Words("images", "where paths in a file begin"),
         "prompts": Words("prompts", "or chart-questions, a .toml"),
         "prompt": Words("prompt", "learned: first, second ..."),
         "lora.parts": Words("adapters in", "each part alone, or together"),

@@ -71,10 +71,10 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class FinetuneSettings(TaskSettings, frozen=True, kw_only=True, tag="finetune"):
     """One model fine-tuned on one data set, measured before (zero-shot) and after.
 
-    `model` is a catalogue name, a hub id (of `revision`) or a folder. `dataset`: a catalogue name,
-    a folder with a folder a class, or a .csv of image, question and answer, whose paths begin at
-    `images`. Data without splits are split by class and seed: `val_share` and `test_share` of them
-    are held out.
+    `model` is a catalogue name, a hub id (of `revision`) or a folder. `dataset`: for classes as
+    for a training; for questions a catalogue name, or a .csv of image, question and answer, whose
+    paths begin at `images`. Data without splits are split by class and seed: `val_share` and
+    `test_share` of them are held out.
 
     `prompts` is a profile of prompts, or a .toml file; it says what is learned, an image's class or
     the answers to the data's own questions. All its prompts are asked before, `prompt` is learned.

@@ -86,7 +86,7 @@ def _asking(step: RunningStep, settings: AskSettings, prompts: Prompts, home: Ho
     """What the prompts ask for decides what data are needed."""
     drawing = Drawing(step)
     if prompts.learns in ("class", "answer"):
-        return ask_words(settings, prompts, home, drawing)
+        return ask_words(settings, prompts, home, step.folder.artifacts / "images", drawing)
     source = open_source(settings, Catalogue(home), home, drawing)
     if prompts.learns == "description":
         return ask_descriptions(source, settings, prompts)

@@ -13,8 +13,8 @@ from edgelab.problem import Problem
 from edgelab.settings.ask import AskSettings
 from runners.asking.prepared import Question
 from runners.datasets.dataset import Dataset, Sample
-from runners.datasets.source import Source
-from runners.finetuning.data import Asked, Drawn, asked_split
+from runners.datasets.source import OnImage, Source
+from runners.finetuning.data import Asked, asked_split
 from runners.finetuning.labels import Labels
 from runners.finetuning.prompts import Prompts, english_nouns
 
@@ -64,9 +64,15 @@ def ask_descriptions(source: Source, settings: AskSettings, prompts: Prompts) ->
     return Asking(dataset, (text,), questions)
 
 
-def ask_words(settings: AskSettings, prompts: Prompts, home: Home, drawn: Drawn) -> Asking:
-    """The class of each image, or the data's own questions. Raises Problem."""
-    data = asked_split(settings.dataset, settings.images, settings.split, prompts, home, drawn)
+def ask_words(
+    settings: AskSettings, prompts: Prompts, home: Home, made: Path, on_image: OnImage
+) -> Asking:
+    """The class of each image, or the data's own questions; `made` as of `asked_split`.
+
+    Raises Problem.
+    """
+    where = settings.dataset, settings.images, settings.split
+    data = asked_split(*where, prompts, home, made, on_image)
     _check_labels(settings.dataset, data.classes, prompts)
     by_image: dict[str, list[Asked]] = {}
     for asked in data.asked:

@@ -13,13 +13,26 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from edgelab.problem import Problem
-from runners.images import Pixels, read_image, read_regular_file
+from runners.datasets.dataset import Sample
+from runners.images import ImageProblem, Pixels, read_image, read_regular_file
 
 SPLITS = ("train", "val", "test")
 FEWEST = 3
 """Different images that a class must have to be split: one for each split."""
+
+
+class HasLabel(Protocol):
+    """Belongs to a class, or to none."""
+
+    @property
+    def label(self) -> int | None:
+        """The index of its class."""
+
+
+L = TypeVar("L", bound=HasLabel)
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,17 @@ class Picture:
 def picture_at(path: Path, name: str, label: int) -> Picture:
     """The labelled image file at `path`."""
     return Picture(name, label, partial(read_image, path), partial(_bytes_of, path), path)
+
+
+def picture_of(sample: Sample, label: int) -> Picture:
+    """The image of a sample with its label; one with a problem raises that when it is read."""
+    if sample.path is None:
+        return Picture(sample.name, label, partial(_refuse, sample.problem or ""), lambda: None)
+    return picture_at(sample.path, sample.name, label)
+
+
+def _refuse(problem: str) -> Pixels:
+    raise ImageProblem(problem)
 
 
 def _bytes_of(path: Path) -> bytes | None:
@@ -202,11 +226,11 @@ def _cut(
     return parts
 
 
-def limited(pictures: Sequence[Picture], limit: int | None) -> list[Picture]:
+def limited(pictures: Sequence[L], limit: int | None) -> list[L]:
     """The first `limit`, the classes taking turns, so that a limit leaves none out."""
     if limit is None or len(pictures) <= limit:
         return list(pictures)
-    rank: Counter[int] = Counter()
+    rank: Counter[int | None] = Counter()
     ranked = []
     for picture in pictures:
         ranked.append((rank[picture.label], picture))

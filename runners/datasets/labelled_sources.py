@@ -18,7 +18,7 @@ from edgelab.home import Home
 from edgelab.problem import Problem
 from runners.datasets.dataset import Dataset, Sample, sample_inside
 from runners.datasets.folder import images_in
-from runners.datasets.labelled import SPLITS, Labelled, Picture, picture_at
+from runners.datasets.labelled import SPLITS, Labelled, Picture, picture_at, picture_of
 from runners.datasets.labels_csv import read_csv
 from runners.datasets.source import OnImage, open_named
 from runners.extras import needs
@@ -131,13 +131,7 @@ def _of_sample(name: str, sample: Sample) -> Picture:
             f"{name}: {sample.name} has {found}: for classification each image has one class"
         )
     label = next(label for label, count in truth.items() if count)
-    if sample.path is None:
-        return Picture(sample.name, label, partial(_refuse, sample.problem or ""), lambda: None)
-    return picture_at(sample.path, sample.name, label)
-
-
-def _refuse(problem: str) -> Pixels:
-    raise ImageProblem(problem)
+    return picture_of(sample, label)
 
 
 # COCO -----------------------------------------------------------------------------------------

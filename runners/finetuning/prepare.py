@@ -31,7 +31,8 @@ def run(step: RunningStep, settings: FinetuneSettings, home: Home) -> None:
     require(prompts, settings.prompt)
     find_checkpoint(settings.model, settings.revision, home, Downloading(step))
     step.phase("read the dataset")
-    data = collect(settings, prompts, home, step.warning, Drawing(step))
+    made = step.folder.artifacts / "images"
+    data = collect(settings, prompts, home, made, step.warning, Drawing(step))
     try:
         Labels(data.classes, prompts.aliases)
     except ValueError as error:

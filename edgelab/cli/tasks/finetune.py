@@ -26,9 +26,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--revision", metavar="REV", help="the commit of the hub's repository")
     command.add_argument(
         "--dataset", required=True, metavar="D",
-        help="a name, a folder with a folder a class, or a .csv of image, question and answer",
+        help="a name; classes: a folder, a .csv, COCO, IDX, parquet; questions: a .csv",
     )  # fmt: skip
-    command.add_argument("--images", metavar="DIR", help="where the paths of a .csv begin")
+    command.add_argument(
+        "--images", metavar="DIR", help="where the paths of a .csv or a COCO .json begin"
+    )
     command.add_argument(
         "--prompts", default="chart-classification", metavar="NAME",
         help="the prompts' profile (chart-classification, chart-questions) or .toml file",

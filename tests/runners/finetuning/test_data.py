@@ -14,6 +14,8 @@ from edgelab.problem import Problem
 from edgelab.settings.finetune import FinetuneSettings, Schedule
 from runners.finetuning.data import TaskData, collect
 from runners.finetuning.prompts import Prompts
+from runners.images import read_image
+from tests.runners.test_labelled import write_idx
 
 CLASSES = Prompts(schema_version=1, title="t", learns="class", prompts={"second": "{labels}?"})
 QUESTIONS = Prompts(schema_version=1, title="t", learns="answer", prompts={"second": "{question}"})
@@ -39,7 +41,8 @@ def gather(
 ) -> tuple[TaskData, list[str]]:
     told: list[str] = []
     settings = FinetuneSettings(model="m", dataset=str(dataset), **more)
-    data = collect(settings, prompts, Home(tmp_path / "home"), told.append, lambda *_: None)
+    home, made = Home(tmp_path / "home"), tmp_path / "made"
+    data = collect(settings, prompts, home, made, told.append, lambda *_: None)
     return data, told
 
 
@@ -80,6 +83,24 @@ def test_faults_are_named_and_the_rest_is_used(folder: Path, tmp_path: Path) -> 
     assert "empty: no image to learn from" in text
     assert "rare: 1 images, none are held out" in text
     assert sum(map(len, data.splits.values())) == 9 + 10 + 9 + 1
+
+
+def test_what_a_classifier_learns_from_a_language_model_can_learn(tmp_path: Path) -> None:
+    """Arrays become files; each answer is the class of its image."""
+    folder = tmp_path / "idx"
+    folder.mkdir()
+    labels = np.arange(12, dtype=np.uint8) % 3
+    for seed, prefix in enumerate(("train", "t10k")):
+        pixels = np.random.default_rng(seed).integers(0, 256, (12, 6, 6), np.uint8)
+        write_idx(folder, prefix, pixels, labels)
+    data, _ = gather(folder, tmp_path, limit=6)
+    assert data.classes == ("0", "1", "2")
+    for split in ("train", "test"):
+        assert {each.answer for each in data.splits[split]} == {"0", "1", "2"}
+        for each in data.splits[split]:
+            assert Path(each.image).parent == tmp_path / "made" / split
+            assert each.answer == data.classes[each.label or 0]
+            assert read_image(Path(each.image)).shape == (6, 6, 3)
 
 
 def test_one_class_is_nothing_to_learn(folder: Path, tmp_path: Path) -> None:
