@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace as replace_settings
 from textual.drivers.headless_driver import HeadlessDriver
 
+from edgelab.catalogue import Catalogue
 from edgelab.home import Home
 from edgelab.lab import Lab
 from edgelab.queue import queued
@@ -29,6 +30,7 @@ from edgelab.settings.common import Precision
 from edgelab.settings.convert_vlm import ConvertVlmSettings
 from screens import app
 from screens.app import Console
+from screens.choice import asked_rows
 from screens.face import Face
 from screens.lab import LabScreen
 from screens.run import RunScreen
@@ -167,6 +169,20 @@ async def test_g_says_why_there_is_nothing_to_try_again(
         await settle(pilot)
         await press(pilot, "G")
         assert not queued(home)
+
+
+def test_a_model_with_files_of_other_precisions_says_which(home: Home) -> None:
+    files = home.profiles / "hub" / "tiny" / "onnx"
+    files.mkdir(parents=True)
+    (home.profiles / "hub" / "tiny.toml").write_text(
+        'schema_version = 1\ntitle = "t"\nfolder = "tiny"\n'
+    )
+    (files.parent / "config.json").write_text("{}")
+    for part in ("vision_encoder", "embed_tokens", "decoder_model_merged"):
+        (files / f"{part}_q4.onnx").touch()
+    settings = AskSettings(model="tiny", dataset="shapes")
+    (row,) = asked_rows(Catalogue(home).hub_models(), settings, None, [], home)
+    assert (row.mark, row.reason) == ("lacks", "files of q4 only")
 
 
 async def test_p_makes_the_onnx_files_of_the_chosen_model(
