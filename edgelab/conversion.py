@@ -15,6 +15,8 @@ from edgelab.settings.convert import Activations, Calibration
 
 REPORT_VERSION = 1
 
+_LEAST_SHOWN = 1e-4
+
 Milliseconds = Annotated[float, Meta(gt=0)]
 Error = Annotated[float, Meta(ge=0)]
 
@@ -183,7 +185,8 @@ class ConversionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
             yield "same token", f"{tokens.same} of {tokens.tokens} in {self.checked} answers"
             yield (
                 "logits",
-                f"off by {tokens.mean_error:.2%} in the mean, {tokens.largest_error:.2%} at most",
+                f"off by {_percent(tokens.mean_error)} in the mean, "
+                f"{_percent(tokens.largest_error)} at most",
             )
         if self.source_score is not None and self.outcome_score is not None:
             yield "highest score", f"{self.outcome_score:.3f}, the source's {self.source_score:.3f}"
@@ -200,3 +203,7 @@ class ConversionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
             for trial in self.trials
         )
         return f"{self.activations}" + (f" (tried: {tried})" if tried else "")
+
+
+def _percent(share: float) -> str:
+    return f"{share:.2%}" if share >= _LEAST_SHOWN or not share else f"under {_LEAST_SHOWN:.2%}"
