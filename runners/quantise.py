@@ -21,6 +21,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper, version_converter
+from onnxruntime import GraphOptimizationLevel
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -41,6 +42,7 @@ from runners.family import open_family
 from runners.images import ImageProblem, read_image
 from runners.quantise_classifier import OPERATORS, classifier_float_nodes
 from runners.scenarios import Preprocessor
+from runners.session import open_session, session_options
 
 METHOD_VERSION = 5
 """Part of the cache key: raise it whenever the conversion, or how it is judged, changes."""
@@ -146,19 +148,33 @@ def _ranges(
     As `quantize_static` finds it, which adds up the results anew for each portion of images, and
     for MinMax is several times as fast with larger ones.
     """
+    augmented = source.with_name("augmented.onnx")
     calibrator = create_calibrator(
         source,
         operators,
-        augmented_model_path=str(source.with_name("augmented.onnx")),
+        augmented_model_path=str(augmented),
         calibrate_method=_METHODS[method],
         # A range around zero would waste half of it behind a SiLU.
         extra_options={"percentile": PERCENTILE, "symmetric": False},
     )
+    calibrator.infer_session = _calibrating_session(augmented)
     portion = _PORTIONS[method]
     for start in range(0, len(data), portion):
         data.set_range(start, min(start + portion, len(data)))
         calibrator.collect_data(data)
     return calibrator.compute_data()
+
+
+def _calibrating_session(augmented: Path) -> Any:
+    """As the calibrator opens it, on all cores, but with threads that sleep while they wait.
+
+    Between its many small nodes others would spin: where the machine has other work, too, that
+    takes twice the time.
+    """
+    options = session_options(threads=0)
+    options.graph_optimization_level = GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return open_session(augmented, options)
 
 
 def signed(model: Any) -> Any:
