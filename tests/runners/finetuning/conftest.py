@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +39,21 @@ def family(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def load(checkpoints: dict[str, Path]) -> Callable[..., Any]:
-    """A base model of a family, loaded anew: adapters change it in place."""
+    """A base model of a family as it was loaded: a copy each time, for adapters change it."""
 
-    def loaded(family: str, precision: BasePrecision = BasePrecision.FP32) -> Any:
+    @cache
+    def loaded(family: str, precision: BasePrecision) -> Any:
         from runners.finetuning.base_model import load_base
 
         return load_base(checkpoints[family], precision)
 
-    return loaded
+    def copied(family: str, precision: BasePrecision = BasePrecision.FP32) -> Any:
+        base = loaded(family, precision)
+        return replace(base, model=deepcopy(base.model))
+
+    return copied
 
 
 def picture(colour: int) -> Pixels:
