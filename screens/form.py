@@ -60,8 +60,9 @@ class Form(ModalScreen[T], Generic[T]):
     BINDINGS: ClassVar = [
         Binding("escape", "leave", "leave"),
         Binding("enter", "take", "take"),
-        Binding("up", "go(-1)", "up"),
-        Binding("down", "go(1)", "down"),
+        # Over a slow line keys come in bursts: what is typed after one of these is the next line's.
+        Binding("up,shift+tab", "go(-1)", "up", priority=True),
+        Binding("down,tab", "go(1)", "down", priority=True),
     ]
 
     enter: ClassVar[str] = "take it"

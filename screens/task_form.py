@@ -172,6 +172,7 @@ class FinetuningForm(TaskForm[FinetuneSettings]):
         "max_new_tokens": Words("max tokens", "of an answer"),
         "max_pixels": Words("max pixels", "of an image, for Qwen2-VL"),
         "merge": Words("merge", "write the whole model, too"),
+        "tensorboard": Words("tensorboard", "write event files, too"),
         "limit": Words("limit", "a split's images; empty: all"),
         "threads": Words("threads", "of the processor"),
         "schedule.seed": Words("seed", "of splits, order, adapters"),

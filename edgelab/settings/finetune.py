@@ -96,6 +96,7 @@ class FinetuneSettings(TaskSettings, frozen=True, kw_only=True, tag="finetune"):
     max_new_tokens: Annotated[int, Meta(ge=1, le=512)] = 16
     max_pixels: Annotated[int, Meta(ge=784)] | None = None
     merge: Literal["fp32", "bf16"] | None = None
+    tensorboard: bool = False
 
     @property
     def detail(self) -> str:

@@ -38,3 +38,8 @@ class Artifacts:
     def merged(self) -> Path:
         """The whole model with the best adapter in its weights."""
         return self.folder.artifacts / "merged"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Event files, on request."""
+        return self.folder.artifacts / "tensorboard"

@@ -22,6 +22,7 @@ from runners.finetuning.data import Asked, TaskData, read_data
 from runners.finetuning.encoding import Encoder, Inputs
 from runners.finetuning.training import LoraTraining, NotANumber, StepResult, mean_loss
 from runners.images import ImageProblem, read_image
+from runners.learning.event_files import EventFiles
 from runners.memory import peak_memory_bytes
 from runners.step import RunningStep, Stopped, now
 
@@ -81,6 +82,7 @@ class Learning:
         self._examples = examples
         self._artifacts = artifacts
         self._encoder = encoder
+        self._events = EventFiles(artifacts.tensorboard) if settings.tensorboard else None
         self._checkpoint_due = 0.0
 
     def go_on(self, owner: str) -> None:
@@ -97,6 +99,8 @@ class Learning:
             if ended or time.monotonic() >= self._checkpoint_due:
                 self._save(owner)
         self.step.event(LearningEnded(now(), "all epochs done", peak_memory_bytes()))
+        if self._events is not None:
+            self._events.close()
 
     def _resume(self, owner: str) -> None:
         state = read_checkpoint(self._artifacts.checkpoint, owner)
@@ -140,7 +144,13 @@ class Learning:
             asked = self._examples["train"].asked
             names = ", ".join(asked[index].name for indices in micro for index in indices)
             raise Problem(f"{problem}; its images: {names[:500]}") from None
-        self.step.item(self._record(result))
+        record = self._record(result)
+        self.step.item(record)
+        self._draw(record)
+
+    def _draw(self, record: TrainStep | EpochEnded) -> None:
+        if self._events is not None:
+            self._events.add(record)
 
     def _record(self, result: StepResult) -> TrainStep:
         epoch = 1 + (result.step - 1) // self._training.batches.steps_per_epoch
@@ -163,9 +173,9 @@ class Learning:
             save_adapter(training.model, self._artifacts.best)
         train_loss, rate = training.epoch_loss, training.learning_rate
         metrics = {} if accuracy is None else {"token accuracy": accuracy}
-        self.step.event(
-            EpochEnded(now(), training.epoch, train_loss, held_out, rate, metrics, best)
-        )
+        ended = EpochEnded(now(), training.epoch, train_loss, held_out, rate, metrics, best)
+        self.step.event(ended)
+        self._draw(ended)
         self.step.phase(TRAIN, training.batches.steps, "steps")
 
     def _held_out(self) -> tuple[float | None, float | None]:

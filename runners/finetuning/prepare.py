@@ -51,8 +51,15 @@ def _check_libraries(settings: FinetuneSettings) -> None:
     quantised = ("bitsandbytes",) if settings.precision.quantised else ()
     with needs("finetune", "fine-tuning"):
         for name in (*_LATER, *quantised):
-            if importlib.util.find_spec(name) is None:
-                raise ModuleNotFoundError(name=name)
+            _must_be_there(name)
+    if settings.tensorboard:
+        with needs("train", "TensorBoard event files"):
+            _must_be_there("tensorboard")
+
+
+def _must_be_there(name: str) -> None:
+    if importlib.util.find_spec(name) is None:
+        raise ModuleNotFoundError(name=name)
 
 
 def _tell(step: RunningStep, data: TaskData) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -108,6 +109,19 @@ async def test_the_beginning_of_a_known_name_is_enough(open_console: Opener, hom
         model.value = ""
         await press(pilot, *"eff", "right")
         assert model.value == "efficientnetv2-s"
+
+
+async def test_what_is_typed_at_once_falls_into_its_own_lines(open_console: Opener) -> None:
+    console = open_console()
+    async with console.run_test() as pilot:
+        form = await form_of(console, pilot, "f")
+        for name in ("a", "tab", "b", "down", "c"):
+            key = events.Key(name, name if len(name) == 1 else None)
+            key.set_sender(console)
+            console.post_message(key)
+        await settle(pilot)
+        typed = [form.field(name).value for name in ("model", "dataset", "images")]
+        assert typed == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--merge", choices=["fp32", "bf16"], help="also write the model with the adapter inside"
     )
+    command.add_argument("--tensorboard", action="store_true", help="write event files too")
     command.add_argument("--threads", type=int, metavar="N", help="default: all cores")
     command.add_argument("--limit", type=int, metavar="N", help="N images of each split at most")
 
@@ -111,6 +112,7 @@ def settings(options: argparse.Namespace, catalogue: Catalogue) -> tuple[Finetun
         "max_new_tokens": options.max_new_tokens,
         "max_pixels": options.max_pixels,
         "merge": options.merge,
+        "tensorboard": options.tensorboard,
         "threads": options.threads if options.threads is not None else usable_cores(),
     }
     chosen = convert(raw, FinetuneSettings, "run finetune")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import os
 from pathlib import Path
@@ -12,6 +13,10 @@ import pytest
 pytest.importorskip("peft")
 pytest.importorskip("transformers")
 
+from edgelab.catalogue import Catalogue
+from edgelab.cli import parser
+from edgelab.cli import run as command_line
+from edgelab.cli.tasks import finetune as finetune_task
 from edgelab.home import Home
 from edgelab.journal import JournalReader
 from edgelab.projection import RunProjection
@@ -32,18 +37,21 @@ from runners.step import FAILED_EXIT
 from tests.runners.finetuning.conftest import CHARTS, PROMPTS, write_classes
 
 
-def write_run(folder: RunFolder, raw: dict[str, Any]) -> RunSpec:
+def settings_of(raw: dict[str, Any]) -> FinetuneSettings:
+    return convert({"task": "finetune", "threads": 1, **raw}, FinetuneSettings, "test")
+
+
+def write_run(folder: RunFolder, settings: FinetuneSettings) -> RunSpec:
     """A run that no step was done of."""
     folder.path.mkdir(parents=True)
-    settings = convert({"task": "finetune", "threads": 1, **raw}, FinetuneSettings, "test")
     spec = RunSpec(SPEC_VERSION, folder.id, 1, "test", 0.0, settings)
     folder.write_spec(spec)
     return spec
 
 
-def run_steps(folder: RunFolder, raw: dict[str, Any]) -> RunRecord:
+def run_steps(folder: RunFolder, settings: FinetuneSettings) -> RunRecord:
     """All steps of a run, as the supervisor would start them."""
-    for step in steps_of(write_run(folder, raw)):
+    for step in steps_of(write_run(folder, settings)):
         finetune.run_step(folder.path, step.name)
     return projection_of(folder).record()
 
@@ -65,7 +73,7 @@ def test_from_the_zero_shot_answers_to_the_merged_model(
         "schedule": {"learning_rate": 0.01, "epochs": 4},
     }  # fmt: skip
     folder = RunFolder(home.runs / "00000001")
-    record = run_steps(folder, raw)
+    record = run_steps(folder, settings_of(raw))
     subjects = [each.subject for each in record.scores]
     assert subjects == ["zero-shot first", "zero-shot second", "fine-tuned second"]
     assert all(each.images == 4 for each in record.scores)
@@ -77,17 +85,19 @@ def test_from_the_zero_shot_answers_to_the_merged_model(
 
 
 def test_questions_on_charts_from_the_zero_shot_answers_to_the_fine_tuned_ones(
-    home: Home, checkpoints: dict[str, Path]
+    home: Home, checkpoints: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (home.profiles / "datasets").mkdir(parents=True)
     (home.profiles / "datasets" / "few-charts.toml").write_text(CHARTS)
-    raw = {
-        "max_new_tokens": 4, "max_pixels": 3136,
-        "model": str(checkpoints["qwen2_vl"]), "dataset": "few-charts",
-        "prompts": "chart-questions", "schedule": {"learning_rate": 0.01, "epochs": 2, "batch": 8},
-    }  # fmt: skip
+    options = parser().parse_args([
+        "run", "finetune", "--model", str(checkpoints["qwen2_vl"]), "--dataset", "few-charts",
+        "--prompts", "chart-questions", "--max-pixels", "3136", "--max-new-tokens", "4",
+        "--learning-rate", "0.01", "--epochs", "2", "--batch", "8", "--threads", "1",
+        "--tensorboard",
+    ])  # fmt: skip
+    settings, _ = finetune_task.settings(options, Catalogue(home))
     folder = RunFolder(home.runs / "00000001")
-    record = run_steps(folder, raw)
+    record = run_steps(folder, settings)
     asked = read_data(Artifacts(folder).data).splits["test"]
     assert len({each.image for each in asked}) == 4 < len(asked)
     assert {each.kind for each in asked} == record.answer_scores[0].by_kind.keys()
@@ -108,6 +118,20 @@ def test_questions_on_charts_from_the_zero_shot_answers_to_the_fine_tuned_ones(
     assert scored.unanswered == sum(each.verdict == "unanswered" for each in last)
     assert record.training is not None
     assert record.training.epochs[1].train_loss < record.training.epochs[0].train_loss
+
+    assert list(Artifacts(folder).tensorboard.glob("events.out.tfevents.*"))
+    assert command_line(["export", folder.id, "--csv", "-"]) == 0
+    rows = {(row["training"], row["prompt"]): row
+            for row in csv.DictReader(capsys.readouterr().out.splitlines())}  # fmt: skip
+    row = rows["fine-tuned", "second"]
+    assert len(rows) == 4
+    assert int(row["asked"]) == scored.questions > 4
+    assert float(row["relaxed"]) == scored.relaxed.value
+    assert int(row["unanswered"]) == scored.unanswered
+    assert command_line(["show", folder.id]) == 0
+    said = capsys.readouterr().out
+    assert "by kind" in said
+    assert all(kind in said for kind in scored.by_kind)
 
 
 # What can go wrong ----------------------------------------------------------------------------
@@ -135,7 +159,7 @@ def test_a_full_disk_is_named_and_the_training_goes_on_where_it_was(
 ) -> None:
     cut, whole = (RunFolder(home.runs / name) for name in ("00000001", "00000002"))
     for folder in (cut, whole):
-        write_run(folder, quick)
+        write_run(folder, settings_of(quick))
         finetune.run_step(folder.path, PREPARE)
     finetune.run_step(whole.path, TRAIN_STEP)
 
@@ -164,7 +188,8 @@ def test_a_loss_that_is_no_number_is_named_with_its_images(
     home: Home, quick: dict[str, Any]
 ) -> None:
     folder = RunFolder(home.runs / "00000001")
-    write_run(folder, {**quick, "schedule": {"learning_rate": 1e30, "checkpoint_s": 0}})
+    changed = {**quick, "schedule": {"learning_rate": 1e30, "checkpoint_s": 0}}
+    write_run(folder, settings_of(changed))
     finetune.run_step(folder.path, PREPARE)
     said = ends_with(FAILED_EXIT, folder, TRAIN_STEP)
     assert "the loss is nan" in said
@@ -177,7 +202,7 @@ def test_an_image_that_broke_since_it_was_prepared_is_named(
     home: Home, quick: dict[str, Any]
 ) -> None:
     folder = RunFolder(home.runs / "00000001")
-    write_run(folder, quick)
+    write_run(folder, settings_of(quick))
     finetune.run_step(folder.path, PREPARE)
     image = Path(read_data(Artifacts(folder).data).splits["train"][0].image)
     image.write_bytes(image.read_bytes()[:40])
@@ -188,7 +213,7 @@ def test_a_missing_library_is_found_before_anything_is_learned(
     home: Home, quick: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = RunFolder(home.runs / "00000001")
-    write_run(folder, quick)
+    write_run(folder, settings_of(quick))
     monkeypatch.setattr(prepare.importlib.util, "find_spec", lambda name: None)
     said = ends_with(FAILED_EXIT, folder, PREPARE)
     assert said.startswith("fine-tuning needs torch, which is not installed: pip install")
