@@ -73,7 +73,7 @@ def best_error(record: RunRecord) -> float | None:
 
 
 def _precisions(record: RunRecord) -> str:
-    return " ".join(precision.value for precision in record.spec.settings.passes)
+    return " ".join(precision.value for precision in record.spec.settings.formats)
 
 
 def _when(record: RunRecord) -> str:
@@ -95,13 +95,14 @@ RUN_COLUMNS: tuple[Column[RunRecord], ...] = (
         lambda r: words.plain(_settings(r).dataset, 18),
         key=lambda r: _settings(r).dataset,
     ),
-    Column("precisions", _precisions, key=_precisions),
     Column(
         "outcome",
         lambda r: r.outcome.value,
         key=lambda r: r.outcome.value,
         tone=lambda r: outcome_tone(r.outcome),
     ),
+    Column("task", lambda r: _settings(r).task, key=lambda r: _settings(r).task),
+    Column("precisions", _precisions, key=_precisions),
     Column(
         "images",
         lambda r: words.whole(r.dataset.images if r.dataset else None),

@@ -118,7 +118,8 @@ def print_columns(columns: Sequence[Column[R]], rows: Sequence[R]) -> None:
 
 def reason_lines(reason: str) -> str:
     """A reason of several lines (a traceback's last ones), each made harmless."""
-    return "\n  ".join(words.plain(line) for line in reason.splitlines())
+    # Long enough for what would be right to come whole: a hub's file, its address, the command.
+    return "\n  ".join(words.plain(line, 1000) for line in reason.splitlines())
 
 
 def _progress(run: RunProjection) -> tuple[str, str]:

@@ -51,7 +51,7 @@ def _row(record: RunRecord) -> tuple[str, ...]:
         record.outcome.value,
         started,
         words.duration(record.duration_s),
-        " ".join(p.precision.value for p in record.passes),
+        " ".join(record.spec.settings.formats),
         words.whole(record.dataset.images if record.dataset else None),
     )
 
@@ -61,10 +61,10 @@ def _document(record: RunRecord) -> dict[str, object]:
         "run": record.spec.id,
         "number": record.spec.number,
         "title": record.spec.title,
-        "task": "detect",
+        "task": record.spec.settings.task,
         "model": record.spec.settings.model,
         "dataset": record.spec.settings.dataset,
-        "precisions": record.spec.settings.passes,
+        "precisions": record.spec.settings.formats,
         "outcome": record.outcome,
         "reason": record.reason,
         "created": record.spec.created,

@@ -40,6 +40,11 @@ class TaskSettings(
         return ()
 
     @property
+    def formats(self) -> tuple[Precision, ...]:
+        """The precisions that a list of runs names: those that are measured, or made."""
+        return self.passes
+
+    @property
     def cuts(self) -> tuple[float | None, ...]:
         """The score thresholds that each pass is counted at; (None,) where scores play no part."""
         return (None,)

@@ -40,6 +40,11 @@ class ConversionSettings(TaskSettings, frozen=True, kw_only=True):
     name: FolderName
     precisions: Annotated[tuple[Precision, ...], Meta(min_length=1)]
 
+    @property
+    def formats(self) -> tuple[Precision, ...]:
+        """Those that are made."""
+        return self.precisions
+
 
 class ConvertSettings(ConversionSettings, frozen=True, kw_only=True, tag="convert"):
     """One detector or classifier in some precisions; images of `dataset` calibrate and judge it.

@@ -178,7 +178,8 @@ def test_a_checkpoint_is_asked_with_torch(edgelab: CommandLine, tmp_path: Path) 
     )
     assert [item["vision_shared"] for item in items] == ["0", "1", "1"] * 2
     edgelab("replay", ran["run"], "--speed", "1000")
-    assert edgelab.json("runs")[0]["run"] == ran["run"]
+    listed = edgelab.json("runs")[0]
+    assert (listed["run"], listed["task"]) == (ran["run"], "ask")
 
 
 def _is_on_both_sides(row: dict[str, Any]) -> bool:
