@@ -20,6 +20,7 @@ from edgelab.records import (
     LearningStarted,
     Outcome,
     Phase,
+    Progress,
     Record,
     SplitFacts,
     Started,
@@ -28,6 +29,7 @@ from edgelab.records import (
     TrainStep,
 )
 from edgelab.run_folder import RunFolder
+from edgelab.settings.finetune import FinetuneSettings
 from edgelab.settings.train import TrainSettings
 from edgelab.spec import SPEC_VERSION, RunSpec
 
@@ -35,10 +37,12 @@ CLASSES = ("bar", "pie", "=line")
 STEPS_PER_EPOCH = 10
 
 
-def started(t: float, resumed_at: int = 0, epochs: int = 4) -> LearningStarted:
+def started(
+    t: float, resumed_at: int = 0, epochs: int = 4, metric: str = "accuracy"
+) -> LearningStarted:
     return LearningStarted(
         t=t, device="cpu", number_format="fp32", parameters=1500, trainable=1200, epochs=epochs,
-        steps_per_epoch=STEPS_PER_EPOCH, batch=8, accumulate=1, metric="accuracy",
+        steps_per_epoch=STEPS_PER_EPOCH, batch=8, accumulate=1, metric=metric,
         resumed_at=resumed_at,
     )  # fmt: skip
 
@@ -48,8 +52,10 @@ def step(number: int, t: float) -> TrainStep:
     return TrainStep(t, number, epoch, 2.0 / number, 1e-3, 8)
 
 
-def epoch_ended(number: int, t: float, accuracy: float, best: bool = True) -> EpochEnded:
-    return EpochEnded(t, number, 0.5 / number, 0.6 / number, 1e-3, {"accuracy": accuracy}, best)
+def epoch_ended(
+    number: int, t: float, accuracy: float, best: bool = True, metric: str = "accuracy"
+) -> EpochEnded:
+    return EpochEnded(t, number, 0.5 / number, 0.6 / number, 1e-3, {metric: accuracy}, best)
 
 
 def scores(subject: str = "best") -> ClassificationScores:
@@ -62,14 +68,14 @@ def scores(subject: str = "best") -> ClassificationScores:
     )  # fmt: skip
 
 
-def learning(epochs: int = 2) -> Iterator[Record]:
+def learning(epochs: int = 2, metric: str = "accuracy") -> Iterator[Record]:
     """Steps a second apart, and the ends of epochs between them."""
-    yield started(10.0)
+    yield started(10.0, metric=metric)
     for number in range(1, epochs * STEPS_PER_EPOCH + 1):
         yield step(number, 10.0 + number)
         if number % STEPS_PER_EPOCH == 0:
             epoch = number // STEPS_PER_EPOCH
-            yield epoch_ended(epoch, 10.5 + number, 0.4 + 0.2 * epoch)
+            yield epoch_ended(epoch, 10.5 + number, 0.4 + 0.2 * epoch, metric=metric)
 
 
 def write_training(home: Home, number: int = 1, over: bool = True) -> RunFolder:
@@ -97,4 +103,26 @@ def write_training(home: Home, number: int = 1, over: bool = True) -> RunFolder:
             events.append(scores())
     if over:
         close_run(home, folder)
+    return folder
+
+
+def write_finetuning(home: Home, epochs: int = 2) -> RunFolder:
+    """A fine-tuning of four epochs that is on: it was asked before, and has learned so far."""
+    run_id = "000000f1"
+    folder = RunFolder(home.runs / run_id)
+    folder.path.mkdir(parents=True)
+    settings = FinetuneSettings(model="paligemma-3b-pt-448", dataset="charts")
+    folder.write_spec(RunSpec(SPEC_VERSION, run_id, 1, settings.title, 1.7e9, settings))
+    enqueue(home, 1, run_id)
+    with JournalWriter(folder.life) as life:
+        life.append(Started(1.0, 1.7e9, "b007", 1, {"board": "Orange Pi 3B"}))
+        life.append(StepStarted(2.0, "train" if epochs else "zero-shot", 2))
+    with JournalWriter(folder.events) as events, JournalWriter(folder.items) as items:
+        if not epochs:
+            events.append(Phase(9.0, "zero-shot", "zero-shot second", 30, "questions"))
+            events.append(Progress(12.0, "zero-shot", 10))
+            return folder
+        events.append(Phase(9.0, "train", TRAIN, 40, "steps"))
+        for record in learning(epochs, "token accuracy"):
+            (items if isinstance(record, TrainStep) else events).append(record)
     return folder

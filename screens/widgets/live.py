@@ -6,12 +6,17 @@ from textual.app import ComposeResult
 from textual.containers import Container
 
 from edgelab.projection import RunProjection
+from edgelab.settings.finetune import FinetuneSettings
+from edgelab.settings.train import TrainSettings
 from screens.face import Face
 from screens.widgets.board_pane import BoardPane
 from screens.widgets.latency_pane import LatencyPane
 from screens.widgets.picture import PicturePane
 from screens.widgets.run_pane import RunPane
 from screens.widgets.training_pane import TrainingPane
+
+LEARNING = (TrainSettings, FinetuneSettings)
+"""Tasks that have no latency of interest, before their first step either."""
 
 
 class LivePanels(Container):
@@ -44,7 +49,7 @@ class LivePanels(Container):
         """Show this state of a run in all panels."""
         current = run.current if run else None
         self.latency_pane.title(f"Latency · {current.precision.value}" if current else "Latency")
-        training = run is not None and run.training is not None
+        training = run is not None and isinstance(run.spec.settings, LEARNING)
         self.latency_pane.display, self.training_pane.display = not training, training
         meter = self.training_pane if training else self.latency_pane
         if self.picture_pane is not None:

@@ -10,6 +10,7 @@ from screens.ink import BLANK, Ink, Line, flow, label, line, sparkline, strong, 
 from screens.plot import Point, scatter
 from screens.widgets.projection_pane import ProjectionPane
 
+NO_STEP = "no step was made yet"
 _AXIS = 9
 _ALL = 1.0
 """The top of a metric's scale: metrics are shares."""
@@ -21,9 +22,9 @@ class TrainingPane(ProjectionPane):
     def lines(self, run: RunProjection) -> list[Line]:
         """Loss, held-out loss and metric, best, rates, and the loss as a sparkline."""
         training = run.training
-        if training is None:
-            return []
         width, height = self.content_size
+        if training is None:
+            return wrap(NO_STEP, width, "label")
         lines = [*flow(_figures(training), width), *_epoch(training, width)]
         recent = [value for _, value in training.loss.points][-width:]
         room = height - len(lines) - 1
@@ -44,7 +45,7 @@ class CurvesPane(ProjectionPane):
         """Two plots, one above the other."""
         training = run.training
         if training is None or not training.loss.points:
-            return [BLANK, *wrap("no step was made yet", self.content_size.width, "label")]
+            return [BLANK, *wrap(NO_STEP, self.content_size.width, "label")]
         height = self.content_size.height
         metric = training.started.metric
         losses = [(float(step), value) for step, value in training.loss.points]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from edgelab.durable import locked
 from edgelab.home import Home
 from screens.app import Console
 from screens.run import RunScreen
@@ -15,7 +16,7 @@ from screens.widgets.live import LivePanels
 from screens.widgets.run_pane import RunPane
 from screens.widgets.table import Table
 from screens.widgets.training_pane import CurvesPane, TrainingPane
-from tests.recorded_training import write_training
+from tests.recorded_training import write_finetuning, write_training
 from tests.screens.conftest import settle
 
 Opener = Callable[..., Console]
@@ -44,6 +45,38 @@ async def test_the_meter_stands_where_latency_was(
         for word in ("loss", "held-out", "accuracy 0.800", "epoch 3 of 4", "img/s", "best 0.800"):
             assert word in shown
         assert "20 of 40 steps" in screen.query_one(RunPane).text
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)])
+async def test_a_fine_tuning_has_the_same_meter(
+    open_console: Opener, home: Home, size: tuple[int, int]
+) -> None:
+    write_finetuning(home)
+    console = open_console()
+    with locked(home.supervisor_lock):  # as its supervisor holds it while it lives
+        async with console.run_test(size=size) as pilot:
+            await settle(pilot)
+            shown = console.screen.query_one(TrainingPane).text
+            for word in ("loss 0.100", "held-out 0.300", "token accuracy 0.800", "rate 0.001",
+                         "img/s 7.8", "epoch 3 of 4"):  # fmt: skip
+                assert word in shown
+            run = console.screen.query_one(RunPane).text
+            assert "20 of 40 steps" in run
+            assert "left 20 s" in run
+
+
+async def test_before_the_first_step_a_fine_tuning_tells_what_was_asked(
+    open_console: Opener, home: Home
+) -> None:
+    write_finetuning(home, epochs=0)
+    console = open_console()
+    with locked(home.supervisor_lock):
+        async with console.run_test(size=(120, 40)) as pilot:
+            await settle(pilot)
+            panels = console.screen.query_one(LivePanels)
+            assert not panels.latency_pane.display
+            assert "no step was made yet" in panels.training_pane.text
+            assert "10 of 30 questions" in panels.run_pane.text
 
 
 async def test_curves_follow_the_replay(open_console: Opener, home: Home) -> None:
