@@ -14,7 +14,7 @@ from edgelab.problem import Problem
 from edgelab.settings.common import Precision
 from edgelab.settings.finetune import BasePrecision, FinetuneSettings
 from runners.asking.checkpoint import find_checkpoint
-from runners.finetuning.parts import PATTERNS
+from runners.finetuning.parts import must_be_tunable
 from runners.memory import give_memory_back
 from runners.vlm.families import Seeing, look
 from runners.vlm.loading import load_network
@@ -36,7 +36,7 @@ def load_base(folder: Path, precision: BasePrecision, max_pixels: int | None = N
     """
     try:
         config = AutoConfig.from_pretrained(folder)
-        _check_architecture(folder, config.model_type)
+        must_be_tunable(folder, config.model_type)
         processor = AutoProcessor.from_pretrained(folder)
         model = load_network(folder, Precision(precision.value))
     except (OSError, ValueError, KeyError) as error:
@@ -53,10 +53,3 @@ def load_for(settings: FinetuneSettings, home: Home) -> BaseModel:
     utils.logging.disable_progress_bar()  # the log is a file
     folder = find_checkpoint(settings.model, settings.revision, home).folder
     return load_base(folder, settings.precision, settings.max_pixels)
-
-
-def _check_architecture(folder: Path, model_type: str) -> None:
-    if model_type not in PATTERNS:
-        raise Problem(
-            f"{folder}: a {model_type!r} model: fine-tuning knows {', '.join(sorted(PATTERNS))}"
-        )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from edgelab.problem import Problem
 from edgelab.settings.finetune import Part
@@ -28,6 +29,14 @@ PATTERNS: Mapping[str, Mapping[Part, str]] = {
     },
 }
 """By `model_type` of the configuration; PaliGemma 2 shares PaliGemma's."""
+
+
+def must_be_tunable(folder: Path, model_type: str) -> None:
+    """Raise Problem where the checkpoint in `folder` is of an architecture without patterns."""
+    if model_type not in PATTERNS:
+        raise Problem(
+            f"{folder}: a {model_type!r} model: fine-tuning knows {', '.join(sorted(PATTERNS))}"
+        )
 
 
 def pattern(model_type: str, parts: Sequence[Part], modules: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from edgelab.durable import replace_file
 from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.records import DatasetFacts, SplitFacts
+from edgelab.schema import read_json
 from edgelab.settings.finetune import FinetuneSettings
 from runners.asking.checkpoint import find_checkpoint
 from runners.downloading import Downloading
@@ -18,6 +19,7 @@ from runners.extras import needs
 from runners.finetuning.artifacts import Artifacts
 from runners.finetuning.data import TaskData, collect, read_data
 from runners.finetuning.labels import Labels
+from runners.finetuning.parts import must_be_tunable
 from runners.finetuning.prompts import read_prompts, require
 from runners.step import RunningStep, now
 
@@ -29,7 +31,9 @@ def run(step: RunningStep, settings: FinetuneSettings, home: Home) -> None:
     _check_libraries(settings)
     prompts = read_prompts(settings.prompts, home)
     require(prompts, settings.prompt)
-    find_checkpoint(settings.model, settings.revision, home, Downloading(step))
+    checkpoint = find_checkpoint(settings.model, settings.revision, home, Downloading(step))
+    config = read_json(checkpoint.folder / "config.json", dict)
+    must_be_tunable(checkpoint.folder, str(config.get("model_type")))
     step.phase("read the dataset")
     made = step.folder.artifacts / "images"
     data = collect(settings, prompts, home, made, step.warning, Drawing(step))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import errno
+import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -218,3 +220,15 @@ def test_a_missing_library_is_found_before_anything_is_learned(
     said = ends_with(FAILED_EXIT, folder, PREPARE)
     assert said.startswith("fine-tuning needs torch, which is not installed: pip install")
     assert "edgelab[finetune]" in said
+
+
+def test_a_model_that_cannot_be_tuned_is_named_before_the_data_are_read(
+    home: Home, quick: dict[str, Any], tmp_path: Path
+) -> None:
+    other = shutil.copytree(quick["model"], tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "model_type": "idefics3"}))
+    folder = RunFolder(home.runs / "00000001")
+    write_run(folder, settings_of({**quick, "model": str(other), "dataset": "nowhere"}))
+    said = ends_with(FAILED_EXIT, folder, PREPARE)
+    assert "a 'idefics3' model: fine-tuning knows paligemma, qwen2_vl" in said
