@@ -116,7 +116,13 @@ def read_state(weights: Path) -> tuple[State, list[str] | None]:
         return _read_safetensors(weights)
     try:
         content = torch.load(weights, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except pickle.UnpicklingError:
+        # torch's own words advise to load it unsafely.
+        raise Problem(
+            f"{weights}: no state dict that can be loaded safely: it holds more than tensors; "
+            "nothing of it was run"
+        ) from None
+    except (RuntimeError, EOFError) as error:
         reason = str(error).strip().splitlines()[0]
         raise Problem(f"{weights}: no state dict that can be loaded safely ({reason})") from None
     names = content.get("names") if isinstance(content, dict) else None

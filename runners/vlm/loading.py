@@ -50,7 +50,7 @@ def load_vlm(
         else:
             binary = weight_files(folder)[0].suffix != ".safetensors"
             vlm = open_hub(folder, load_network(folder, precision, binary=binary), seeing)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         if is_out_of_memory(error):
             raise
         raise Problem(f"{folder}: cannot be loaded ({_one_line(error)})") from None
