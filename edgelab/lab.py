@@ -146,7 +146,7 @@ class Lab:
         shutil.rmtree(folder.path)
 
     def rebuild(self) -> list[str]:
-        """Make the index anew; runs that ended without a record get theirs from their journals.
+        """Make the index anew; runs that ended without a whole record get it from their journals.
 
         Returns what could not be read, a line each.
         """
@@ -154,7 +154,7 @@ class Lab:
         waiting = {folder.id for folder in queued(self.home)}
         for path in sorted(self.home.runs.glob("*/spec.json")):
             folder = RunFolder(path.parent)
-            if folder.record.is_file() or folder.id in waiting:
+            if folder.id in waiting or _has_whole_record(folder):
                 continue
             try:
                 close_run(self.home, folder)
@@ -171,6 +171,14 @@ class Lab:
             raise Problem("there is no run yet: try edgelab run quick")
         newest = max(runs, key=lambda record: record.spec.number)
         return self.folder(newest.spec.id)
+
+
+def _has_whole_record(folder: RunFolder) -> bool:
+    try:
+        read_record(folder)
+    except SchemaProblem:
+        return False
+    return True
 
 
 def _readable(folder: RunFolder) -> bool:

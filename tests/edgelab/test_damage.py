@@ -131,6 +131,16 @@ def test_a_spoiled_record_is_named_and_costs_no_other(home: Home, data: bytes) -
         read_json(broken.record, RunSpec)
 
 
+@pytest.mark.parametrize("data", [b"", b"\xff", b"{}", DEEP])
+def test_a_spoiled_record_is_made_anew_from_its_journals(home: Home, data: bytes) -> None:
+    folder = finished(home, 1)
+    whole = folder.record.read_bytes()
+    folder.record.write_bytes(data)
+    assert Lab(home).rebuild() == []
+    assert folder.record.read_bytes() == whole
+    assert [record.spec.number for record in Store(home).all()] == [1]
+
+
 def test_a_bottomless_line_is_one_damaged_line(home: Home) -> None:
     folder = finished(home, 1)
     with folder.items.open("ab") as file:
