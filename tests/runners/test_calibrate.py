@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from edgelab import environment
+from edgelab import program as edgelab_program
 from edgelab.calibration import Resource, read_calibration, write_calibration
 from edgelab.cli import calibrate as command
-from edgelab.cli import program as cli_program
 from edgelab.cli import run as run_command
 from edgelab.durable import locked
 from edgelab.home import Home
@@ -231,7 +231,7 @@ def test_a_calibration_that_is_killed_is_a_problem(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = "import os, sys; print('memory', flush=True); os.kill(os.getpid(), 9)"
-    monkeypatch.setattr(cli_program, "PYTHON_MODULE", (sys.executable, "-c", program))
+    monkeypatch.setattr(edgelab_program, "PYTHON_MODULE", (sys.executable, "-c", program))
 
     with pytest.raises(Problem, match="killed by signal 9 while measuring: memory"):
         command.measure(home, None)
