@@ -322,7 +322,6 @@ class Table(Drawn, Generic[R], can_focus=True):
             self._rows = in_order(self._rows, self.columns[self.order[0]], self.order[1])
         self._measure()
         self._cursor = self._index_of(stood_on)
-        self._top = min(self._top, max(0, len(self._rows) - 1))
         self._go_to(self._cursor)
         self._announce()
         self.refresh()
@@ -361,6 +360,8 @@ class Table(Drawn, Generic[R], can_focus=True):
             top = self._cursor
         elif self._cursor >= top + self._room:
             top = self._cursor - self._room + 1
+        # No room stays empty below while rows are out of sight above.
+        top = max(0, min(top, len(self._rows) - self._room))
         if top != self._top:
             self._top = top
             self.refresh()

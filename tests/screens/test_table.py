@@ -89,6 +89,23 @@ async def test_the_cursor_stays_on_its_row() -> None:
         assert table.row == (4, "gamma")
 
 
+async def test_no_row_is_out_of_sight_while_there_is_room() -> None:
+    class Chosen(Host):
+        def on_mount(self) -> None:
+            super().on_mount()
+            self.table.select(4)  # before the table knows how high it is
+
+    async with Chosen(ABC).run_test(size=(30, 10)) as pilot:
+        assert isinstance(pilot.app, Host)
+        await pilot.pause()
+        assert shown(pilot.app.table)[1:5] == [
+            "       1  beta",
+            "       2  –",
+            "       3  alpha",
+            "›      4  gamma",
+        ]
+
+
 async def test_marks_of_rows_that_are_gone_are_gone() -> None:
     async with Host(ABC).run_test(size=(30, 10)) as pilot:
         assert isinstance(pilot.app, Host)
