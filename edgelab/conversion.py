@@ -144,7 +144,7 @@ class ConversionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
             yield "activations", self._activations()
             yield "kept in float", f"{self.kept_float} nodes"
         for node in self.nodes:
-            yield f"off: {node.name}", f"{node.error:.1%}, {node.added:+.1%} here ({node.kind})"
+            yield "off", f"{node.error:.1%}, {node.added:+.1%} here: {node.kind} {node.name}"
         for remark in self.remarks:
             yield "note", remark
 

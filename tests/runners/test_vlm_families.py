@@ -259,6 +259,19 @@ def test_a_pickle_with_code_in_it_is_refused(tmp_path: Path) -> None:
         load_vlm(folder, Precision.FP32)
 
 
+def test_a_damaged_bin_is_one_line(tmp_path: Path) -> None:
+    folder = tiny.build_qwen2_vl(tmp_path / "damaged")
+    whole = folder / "model.safetensors"
+    file = folder / "pytorch_model.bin"
+    torch.save(load_file(whole), file)
+    whole.unlink()
+    file.write_bytes(file.read_bytes()[:-1000])
+    with pytest.raises(Problem) as caught:
+        load_vlm(folder, Precision.FP32)
+    assert "damaged" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [
