@@ -209,28 +209,6 @@ def test_a_profile_of_another_family_is_refused(
     assert "of the family 'yolo', but the profile of mine says family = 'ssdlite'" in said
 
 
-def test_the_quick_benchmark_s_model_counts_in_every_precision(new_run: NewRun) -> None:
-    run = new_run(
-        model="yolov8n-shapes",
-        dataset="shapes",
-        precisions=DETECTOR_PRECISIONS,
-        limit=40,
-        threads=2,
-    )
-    run.run_all()
-    truth = sum(sum(item.truth.values()) for item in run.items()[:40] if item.truth)
-    for precision in DETECTOR_PRECISIONS:
-        mine = [item for item in run.items() if item.precision is precision]
-        assert len(mine) == 40
-        found = sum(sum(item.counts[1].values()) for item in mine)
-        assert abs(found - truth) <= 0.05 * truth
-    facts = {e.precision: e for e in run.events(ModelFacts) if isinstance(e, ModelFacts)}
-    assert facts[Precision.FP32].iou == 0.3  # as its profile says, not the default
-    assert facts[Precision.FP16].size_bytes < 0.55 * facts[Precision.FP32].size_bytes
-    integer = facts[Precision.INT8].executed
-    assert integer.integer > 5 * (integer.full + integer.half)
-
-
 def test_the_shipped_ssdlite_counts_in_every_precision(new_run: NewRun) -> None:
     run = new_run(
         model="ssdlite320-shapes",
