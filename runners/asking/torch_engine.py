@@ -15,6 +15,7 @@ from runners.asking.reply import Asked, OnStage, OnText, nobody
 from runners.images import Pixels
 from runners.vlm.asking import Asker
 from runners.vlm.families import Seeing
+from runners.vlm.four_bit import computes_in_bf16
 from runners.vlm.loading import load_vlm
 from runners.vlm.proof import prove_loaded
 
@@ -34,6 +35,8 @@ class TorchEngine:
         )
         self._asker = Asker(self._vlm, settings.max_new_tokens, settings.language, on_stage)
         self.runtime = _runtime(precision, str(self._vlm.model.device))
+        if computes_in_bf16(self._vlm.model):
+            self.runtime += ", 4-bit layers in BF16"
 
     def executed(self) -> ExecutedPrecision:
         """Counted from the loaded modules."""

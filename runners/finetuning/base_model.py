@@ -17,6 +17,7 @@ from runners.asking.checkpoint import find_checkpoint
 from runners.finetuning.parts import must_be_tunable
 from runners.memory import give_memory_back
 from runners.vlm.families import Seeing, look
+from runners.vlm.four_bit import never_pack
 from runners.vlm.loading import load_network
 
 
@@ -42,6 +43,7 @@ def load_base(folder: Path, precision: BasePrecision, max_pixels: int | None = N
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:300]
         raise Problem(f"{folder}: cannot be loaded ({reason})") from None
+    never_pack(model)
     look(config.model_type, processor, Seeing(max_pixels))
     give_memory_back()
     return BaseModel(model, processor, config.model_type)

@@ -3,7 +3,7 @@
 | precision | how |
 |---|---|
 | fp32, fp16, bf16 | weights are read into that format |
-| int8, nf4 | bitsandbytes: saves memory, not time; computes in FP32 |
+| int8, nf4 | bitsandbytes: saves memory, not time; computes in FP32 (`runners.vlm.four_bit`) |
 | int8-dynamic | PyTorch's dynamic quantisation of the linear layers: faster than FP32 on a CPU |
 """
 
@@ -23,6 +23,7 @@ from edgelab.settings.common import Precision
 from runners.asking.reply import OnStage, nobody
 from runners.memory import give_memory_back, is_out_of_memory, return_large_blocks
 from runners.vlm.families import Seeing, Vlm, model_type_of, open_hub, open_mobilevlm
+from runners.vlm.four_bit import pack_what_fits
 from runners.vlm.mobilevlm import MODEL_TYPES, load_mobilevlm
 from runners.vlm.weights import weight_files
 
@@ -54,6 +55,7 @@ def load_vlm(
         if is_out_of_memory(error):
             raise
         raise Problem(f"{folder}: cannot be loaded ({_one_line(error)})") from None
+    pack_what_fits(vlm.model)
     if precision is Precision.INT8_DYNAMIC:
         on_stage("quantise")
         _quantise_dynamically(vlm.model)
