@@ -48,9 +48,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def ask(models: Path, folder: Path, *more: str) -> tuple[str, ...]:
+def ask(model: Path, folder: Path, *more: str) -> tuple[str, ...]:
     return (
-        "run", "ask", "--model", str(models / "smolvlm-256m"), "--threads", "1",
+        "run", "ask", "--model", str(model), "--threads", "1",
         "--dataset", str(folder / "annotations.json"), "--images", str(folder / "images"),
         "--max-new-tokens", "2", *more,
     )  # fmt: skip
@@ -60,7 +60,7 @@ def test_killed_and_resumed_each_question_is_answered_once(
     edgelab: CommandLine, models: Path, tmp_path: Path
 ) -> None:
     write_coloured_cells(tmp_path, IMAGES)
-    arguments = ask(models, tmp_path, "--repetitions", "25", "--precision", "int8")
+    arguments = ask(models / "smolvlm-256m", tmp_path, "--repetitions", "25", "--precision", "int8")
     run = edgelab.json(*arguments, "--detach")["run"]
     live = edgelab.live(run)
     eventually(measuring(live, 5))
@@ -79,7 +79,7 @@ def test_killed_and_resumed_each_question_is_answered_once(
     assert row["tokens_per_s"] > 0
     assert row["answers_cut"] == questions
     assert row["mae_mean"] == pytest.approx(row["bias_mean"])
-    items = list(csv.DictReader(io.StringIO(edgelab("export", run, "--csv", "-", "--items"))))
+    items = _items(edgelab, run)
     places = [(item["repetition"], item["index"]) for item in items]
     assert len(places) == len(set(places)) == questions
     for item in items:
@@ -131,7 +131,16 @@ def test_a_checkpoint_is_converted_and_asked_by_name_on_a_board_without_torch(
 
     board = board_without_torch(tmp_path, monkeypatch)
     shutil.copytree(edgelab.home.profiles, board.home.profiles)
-    command = ask(models, tmp_path, "--limit", "1", "--precision", "int8", "--precision", "q4")
+    command = ask(
+        models / "smolvlm-256m",
+        tmp_path,
+        "--limit",
+        "1",
+        "--precision",
+        "int8",
+        "--precision",
+        "q4",
+    )
     try:
         ran = board.json(*command[:3], "tiny", *command[4:])
     finally:
@@ -156,30 +165,61 @@ def _words(executed: dict[str, Any]) -> str:
     return msgspec.convert(executed, ExecutedPrecision).words
 
 
-def test_a_checkpoint_is_asked_with_torch(edgelab: CommandLine, tmp_path: Path) -> None:
-    """One, in one precision: torch is slow to come. tests/runners/test_ask.py has all families in
-    all precisions in one process."""
-    from tests.runners.tiny_smolvlm import build_smolvlm
-    from tests.runners.tiny_vlms import to_older_layout
+# Each pass is a process that imports torch, which takes most of this test's time.
+ON_CURRENT_FILES, ON_OLDER_FILES = ("fp32", "bf16", "int8-dynamic"), ("fp16", "int8", "nf4")
 
-    write_coloured_cells(tmp_path, 2)
-    to_older_layout(build_smolvlm(tmp_path / "smolvlm-256m"))
-    ran = edgelab.json(*ask(tmp_path, tmp_path, "--precision", "nf4"))
-    assert ran["outcome"] == "finished", ran["reason"]
-    (row,) = ran["rows"]
-    assert (row["images"], row["questions"]) == (2, 2 * len(CLASSES))
-    assert "nf4" in row["executed"]
-    assert row["runtime"].startswith("torch")
-    assert abs(row["forecast_memory_mb"] / row["peak_memory_mb"] - 1) < 0.15
-    (written,) = csv.DictReader(Path(ran["csv"]).read_text().splitlines())
-    assert (written["run"], written["precision"]) == (ran["run"], "nf4")
-    items = list(
-        csv.DictReader(io.StringIO(edgelab("export", ran["run"], "--csv", "-", "--items")))
-    )
-    assert [item["vision_shared"] for item in items] == ["0", "1", "1"] * 2
-    edgelab("replay", ran["run"], "--speed", "1000")
-    listed = edgelab.json("runs")[0]
-    assert (listed["run"], listed["task"]) == (ran["run"], "ask")
+
+@pytest.mark.parametrize("family", ["smolvlm", "qwen2-vl", "qwen2.5-vl", "paligemma", "mobilevlm"])
+def test_every_family_is_asked_with_torch_in_every_precision_and_both_file_layouts(
+    edgelab: CommandLine, tmp_path: Path, family: str
+) -> None:
+    write_coloured_cells(tmp_path, 1)
+    for folder, precisions in zip(
+        _in_both_layouts(family, tmp_path / family), (ON_CURRENT_FILES, ON_OLDER_FILES), strict=True
+    ):
+        chosen = [part for precision in precisions for part in ("--precision", precision)]
+        ran = edgelab.json(*ask(folder, tmp_path, *chosen))
+        assert ran["outcome"] == "finished", ran["reason"]
+        assert [row["precision"] for row in ran["rows"]] == list(precisions)
+        for row in ran["rows"]:
+            assert (row["images"], row["questions"], row["errors"]) == (1, len(CLASSES), 0)
+            assert row["precision"] in row["executed"]
+            assert row["runtime"].startswith("torch")
+            assert ("bitsandbytes" in row["runtime"]) == (row["precision"] in ("int8", "nf4"))
+            assert abs(row["forecast_memory_mb"] / row["peak_memory_mb"] - 1) < 0.15
+        written = list(csv.DictReader(Path(ran["csv"]).read_text().splitlines()))
+        assert [(row["run"], row["precision"]) for row in written] == [
+            (ran["run"], precision) for precision in precisions
+        ]
+        items = _items(edgelab, ran["run"])
+        assert [item["vision_shared"] for item in items] == ["0", "1", "1"] * len(precisions)
+        shown = edgelab("replay", ran["run"], "--speed", "1000")
+        assert all(row["executed"] in shown for row in ran["rows"])
+        listed = edgelab.json("runs")[0]
+        assert (listed["run"], listed["task"]) == (ran["run"], "ask")
+
+
+def _in_both_layouts(family: str, place: Path) -> tuple[Path, Path]:
+    """A tiny checkpoint as its family's repositories have it today, and as the older ones do."""
+    from tests.runners import tiny_vlms as tiny
+    from tests.runners.tiny_smolvlm import build_smolvlm
+
+    place.mkdir()
+    current, older = place / "current", place / "older"
+    if family == "mobilevlm":  # not of transformers: other names of weights, other files
+        return tiny.build_mobilevlm(current), tiny.build_mobilevlm(older, older=True, binary=True)
+    build = {
+        "smolvlm": build_smolvlm,
+        "qwen2-vl": tiny.build_qwen2_vl,
+        "qwen2.5-vl": tiny.build_qwen2_5_vl,
+        "paligemma": tiny.build_paligemma,
+    }[family]
+    return build(current), tiny.to_older_layout(build(older))
+
+
+def _items(edgelab: CommandLine, run: str) -> list[dict[str, str]]:
+    text = edgelab("export", run, "--csv", "-", "--items")
+    return list(csv.DictReader(io.StringIO(text)))
 
 
 def _is_on_both_sides(row: dict[str, Any]) -> bool:

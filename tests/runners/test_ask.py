@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -18,7 +18,6 @@ from edgelab.records import (
     Answering,
     Asking,
     DatasetFacts,
-    Forecasted,
     ModelFacts,
     PassEnded,
     PassStarted,
@@ -35,14 +34,12 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("bitsandbytes")
 
-from runners.asking.checkpoint import TORCH_PRECISIONS
 from runners.asking.onnx_engine import OnnxEngine
 from runners.asking.reply import StageOutOfMemory
 from runners.finetuning.relaxed import match
 from runners.images import read_image
 from runners.smolvlm.export import export
 from runners.smolvlm.model import SmolVlm
-from tests.runners import tiny_vlms as tiny
 from tests.runners.tiny_smolvlm import build_smolvlm, says_digits
 
 ONNX_PRECISIONS = (Precision.FP32, Precision.FP16, Precision.INT8, Precision.Q4)
@@ -264,41 +261,6 @@ def test_what_cannot_be_asked_is_said_before_anything_is_loaded(
 def test_all_at_once_is_no_way_to_ask() -> None:
     with pytest.raises(msgspec.ValidationError, match="one after the other"):
         msgspec.convert({"model": "m", "dataset": "d", "scenario": "offline"}, AskSettings)
-
-
-def older_qwen2_vl(folder: Path) -> Path:
-    return tiny.to_older_layout(tiny.build_qwen2_vl(folder))
-
-
-def binary_mobilevlm(folder: Path) -> Path:
-    return tiny.build_mobilevlm(folder, older=True, binary=True)
-
-
-@pytest.mark.parametrize(
-    "build",
-    [build_smolvlm, older_qwen2_vl, tiny.build_qwen2_5_vl, tiny.build_paligemma, binary_mobilevlm],
-)
-def test_every_family_is_asked_in_every_precision(
-    home: Home, coco: Path, tmp_path: Path, build: Callable[[Path], Path]
-) -> None:
-    folder = build(tmp_path / "checkpoint")
-    run = AskedRun.new(
-        home, model=str(folder), dataset=str(coco), limit=1, precisions=TORCH_PRECISIONS
-    )
-    run.run()
-    items = run.items()
-    assert len(items) == len(CLASSES) * len(TORCH_PRECISIONS)
-    assert all(item.error is None and item.stages is not None for item in items)
-    assert [item.stages.vision_shared for item in items if item.stages] == (
-        [False, True, True] * len(TORCH_PRECISIONS)
-    )
-    expected = {each.precision: each.peak_bytes for each in run.events(Forecasted)}
-    for ended in run.events(PassEnded):
-        assert abs(expected[ended.precision] / ended.peak_memory_bytes - 1) < 0.15
-    for facts in run.events(ModelFacts):
-        assert facts.precision.value in facts.executed.words
-        assert "torch" in facts.runtime
-        assert ("bitsandbytes" in facts.runtime) == (facts.precision.value in ("int8", "nf4"))
 
 
 DIGITS = ("33", "34", "43", "44")
