@@ -10,7 +10,6 @@ import torch
 from transformers import AutoConfig, AutoProcessor, utils
 
 from edgelab.home import Home
-from edgelab.problem import Problem
 from edgelab.settings.common import Precision
 from edgelab.settings.finetune import BasePrecision, FinetuneSettings
 from runners.asking.checkpoint import find_checkpoint
@@ -18,7 +17,7 @@ from runners.finetuning.parts import must_be_tunable
 from runners.memory import give_memory_back
 from runners.vlm.families import Seeing, look
 from runners.vlm.four_bit import never_pack
-from runners.vlm.loading import load_network
+from runners.vlm.loading import load_network, refusals_as_problems
 
 
 @dataclass(frozen=True)
@@ -35,14 +34,11 @@ def load_base(folder: Path, precision: BasePrecision, max_pixels: int | None = N
 
     `max_pixels` bounds what Qwen2-VL sees of an image: it spends a token on 784 px.
     """
-    try:
-        config = AutoConfig.from_pretrained(folder)
+    with refusals_as_problems(folder):
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         must_be_tunable(folder, config.model_type)
-        processor = AutoProcessor.from_pretrained(folder)
+        processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
         model = load_network(folder, Precision(precision.value))
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise Problem(f"{folder}: cannot be loaded ({reason})") from None
     never_pack(model)
     look(config.model_type, processor, Seeing(max_pixels))
     give_memory_back()

@@ -10,8 +10,12 @@
 from __future__ import annotations
 
 import logging
+import traceback
 import warnings
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -28,6 +32,7 @@ from runners.vlm.mobilevlm import MODEL_TYPES, load_mobilevlm
 from runners.vlm.weights import weight_files
 
 _DTYPES = {Precision.FP16: torch.float16, Precision.BF16: torch.bfloat16}
+_SHOWN = 3
 
 
 def load_vlm(
@@ -45,22 +50,34 @@ def load_vlm(
     on_stage("load")
     return_large_blocks()
     _quiet()
-    try:
+    with refusals_as_problems(folder):
         if model_type_of(folder) in MODEL_TYPES:
             vlm = open_mobilevlm(folder, load_mobilevlm(folder, **_options(precision)), seeing)
         else:
             binary = weight_files(folder)[0].suffix != ".safetensors"
             vlm = open_hub(folder, load_network(folder, precision, binary=binary), seeing)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        if is_out_of_memory(error):
-            raise
-        raise Problem(f"{folder}: cannot be loaded ({_one_line(error)})") from None
     pack_what_fits(vlm.model)
     if precision is Precision.INT8_DYNAMIC:
         on_stage("quantise")
         _quantise_dynamically(vlm.model)
     give_memory_back()
     return vlm
+
+
+@contextmanager
+def refusals_as_problems(folder: Path) -> Iterator[None]:
+    """Turn what transformers has against a folder into one sentence; the log keeps all of it.
+
+    What a file can be wrong in is without end, and so are the classes of these errors. A lack of
+    memory is none of the folder's doing and stays what it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, Problem) or is_out_of_memory(error):
+            raise
+        traceback.print_exception(error)
+        raise Problem(f"{folder}: cannot be loaded ({_why(error)})") from None
 
 
 def _quiet() -> None:
@@ -70,19 +87,41 @@ def _quiet() -> None:
 
 
 def load_network(folder: Path, precision: Precision, *, binary: bool = False) -> Any:
-    """A model of transformers, in evaluation mode.
+    """A model of transformers, in evaluation mode; raises Problem where weights of it are missing.
 
     Only safetensors are read, or with `binary` .bin files without running code in them; no code of
     a repository is run. INT8 and NF4 are bitsandbytes', with FP32 as compute format: on a CPU half
     precision would be slower and less exact.
     """
-    model = AutoModelForImageTextToText.from_pretrained(
+    model, info = AutoModelForImageTextToText.from_pretrained(
         folder,
         trust_remote_code=False,
         use_safetensors=not binary,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # told of by us, in words that name them
         **_options(precision),
     )
+    _must_be_whole(folder, info)
     return model.eval()
+
+
+def _must_be_whole(folder: Path, info: Mapping[str, Collection[Any]]) -> None:
+    """Raise Problem where transformers made up weights that the files do not have."""
+    others = [f"{name} is {_by(there)}, not {_by(wanted)}" for name, there, wanted in
+              info["mismatched_keys"]]  # fmt: skip
+    if others:
+        raise Problem(f"{folder}: other weights than config.json says: {_listed(others)}")
+    if info["missing_keys"]:
+        raise Problem(f"{folder}: weights are missing: {_listed(info['missing_keys'])}")
+
+
+def _listed(found: Collection[str]) -> str:
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return ", ".join(sorted(found)[:_SHOWN]) + more
+
+
+def _by(shape: Collection[int]) -> str:
+    return " x ".join(map(str, shape)) or "a single number"
 
 
 def _options(precision: Precision) -> dict[str, Any]:
@@ -113,5 +152,8 @@ def _quantise_dynamically(model: nn.Module) -> None:
         torch.ao.quantization.quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8, inplace=True)
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+def _why(error: Exception) -> str:
+    if isinstance(error, UnpicklingError):  # torch advises to run it then
+        return "its .bin file is damaged, or more than tensors: nothing in it was run"
+    text = " ".join(str(error).split())[:300]
+    return text if isinstance(error, OSError) else f"{type(error).__name__}: {text}"

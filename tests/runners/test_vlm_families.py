@@ -286,6 +286,48 @@ def test_a_damaged_bin_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_weights_that_are_not_there_are_never_made_up(
+    checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(checkpoint("smolvlm"), tmp_path / "torn"))
+    file = folder / "model.safetensors"
+    whole = load_file(file)
+    torn = {name: each for name, each in whole.items() if ".layers.1." not in name}
+    save_file(torn, file, {"format": "pt"})
+    with pytest.raises(Problem, match=r"torn: weights are missing: .*layers\.1.* and \d+ more$"):
+        load_vlm(folder, Precision.FP32)
+    name = "model.connector.modality_projection.proj.weight"
+    save_file({**whole, name: torch.zeros(2, 3)}, file, {"format": "pt"})
+    with pytest.raises(
+        Problem, match=rf"other weights than config\.json says: {name} is 2 x 3, not"
+    ):
+        load_vlm(folder, Precision.FP32)
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "said"),
+    [
+        ("model.safetensors", lambda _: b"", "SafetensorError: Error while deserializing header"),
+        ("tokenizer.json", lambda _: b"[]", "cannot be loaded (TypeError: "),
+        ("config.json", lambda data: data.replace(b'"patch_size": 8', b'"patch_size": 0'),
+         "cannot be loaded (ZeroDivisionError: "),
+    ],
+)  # fmt: skip
+def test_whatever_is_wrong_with_a_file_is_one_line(
+    checkpoint: Callable[[str], Path],
+    tmp_path: Path,
+    file: str,
+    change: Callable[[bytes], bytes],
+    said: str,
+) -> None:
+    folder = Path(shutil.copytree(checkpoint("smolvlm"), tmp_path / "wrong"))
+    (folder / file).write_bytes(change((folder / file).read_bytes()))
+    with pytest.raises(Problem) as caught:
+        load_vlm(folder, Precision.FP32)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [
