@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import signal
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgelab.records import Outcome
+import msgspec
+
+from edgelab.records import Event, Failure, Outcome
+from edgelab.schema import UNREADABLE
 from edgelab.steps import DISK_FULL_EXIT, OUT_OF_MEMORY_EXIT
 
 _LAST_LINES = 3
@@ -46,8 +50,13 @@ class Death:
         return Death(self.outcome, f"{self.reason}, in the stage {stage}")
 
 
-def explain(status: int, log: Path, before: OutOfMemoryCounts, after: OutOfMemoryCounts) -> Death:
-    """Tell the deaths apart. `status`: exit code, or minus the signal, as subprocess gives it."""
+def explain(
+    status: int, log: Path, before: OutOfMemoryCounts, after: OutOfMemoryCounts, said: str = ""
+) -> Death:
+    """Tell the deaths apart. `status`: exit code, or minus the signal, as subprocess gives it.
+
+    `said`: why the runner gave up, where it could journal that (`said_failure`).
+    """
     if status == 0:
         return Death(Outcome.FINISHED)
     if status == OUT_OF_MEMORY_EXIT:
@@ -57,22 +66,39 @@ def explain(status: int, log: Path, before: OutOfMemoryCounts, after: OutOfMemor
     if status == 128 + signal.SIGTERM:
         return Death(Outcome.KILLED, "ended by SIGTERM, by whom is not known")
     if status > 0:
-        return Death(Outcome.FAILED, last_lines(log) or f"exit code {status}")
+        return Death(Outcome.FAILED, said or last_lines(log) or f"exit code {status}")
     if status == -signal.SIGKILL:
         return _killed(before, after)
     return Death(Outcome.KILLED, f"killed by {_signal_name(-status)}")
 
 
+def said_failure(events: Path, step: str, since: float) -> str:
+    """Why `step` gave up, by its journal from `since` on; empty where it could not say.
+
+    What libraries print at their end stands behind the reason in the log, never in the journal.
+    """
+    for line in reversed(_tail(events)):
+        with suppress(*UNREADABLE):
+            record = msgspec.json.decode(line, type=Event)
+            if isinstance(record, Failure) and record.step == step and record.t >= since:
+                return record.text
+    return ""
+
+
 def last_lines(log: Path) -> str:
     """The last lines that the runner printed, where a traceback has its reason."""
+    return "\n".join(_tail(log)[-_LAST_LINES:])
+
+
+def _tail(path: Path) -> list[str]:
+    """The last lines of a file that are not empty; the first of them may be a piece of one."""
     try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
             text = file.read().decode(errors="replace")
     except OSError:
-        return ""
-    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-    return "\n".join(lines[-_LAST_LINES:])
+        return []
+    return [line.rstrip() for line in text.splitlines() if line.strip()]
 
 
 def _killed(before: OutOfMemoryCounts, after: OutOfMemoryCounts) -> Death:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from edgelab import environment
-from edgelab.death import Death, OutOfMemoryCounts, explain
+from edgelab.death import Death, OutOfMemoryCounts, explain, said_failure
 from edgelab.durable import try_locked
 from edgelab.home import Home
 from edgelab.journal import JournalWriter
@@ -136,7 +136,7 @@ class RunSupervisor:
     def _step(self, step: Step) -> Death:
         if order := self._order_to_end():
             return order
-        before = OutOfMemoryCounts.read()
+        before, since = OutOfMemoryCounts.read(), time.monotonic() + self._attempt.shift_s
         try:
             process = RunnerProcess(step, self._folder, self._attempt.shift_s)
         except OSError as error:
@@ -148,7 +148,8 @@ class RunSupervisor:
             process.close()
         if step.measures:
             self._measured_until = time.monotonic()
-        death = ordered or explain(status, self._folder.log, before, OutOfMemoryCounts.read())
+        said = said_failure(self._folder.events, step.name, since)
+        death = ordered or explain(status, self._folder.log, before, OutOfMemoryCounts.read(), said)
         death = death.in_stage(read_stage(self._folder.stage, step.name))
         self._write(
             StepEnded(

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from edgelab.death import OutOfMemoryCounts, explain, last_lines
-from edgelab.records import Outcome
+from edgelab.death import OutOfMemoryCounts, explain, last_lines, said_failure
+from edgelab.journal import JournalWriter
+from edgelab.records import Failure, Outcome, Progress
 
 QUIET = OutOfMemoryCounts(group=3, machine=5)
 
@@ -53,3 +54,19 @@ def test_the_last_lines_of_a_long_log_are_found(tmp_path: Path) -> None:
     log.write_bytes(b"x" * 100_000 + b"\n\xff\n\nTraceback\n  line\nValueError: bad\n\n")
     assert last_lines(log) == "Traceback\n  line\nValueError: bad"
     assert last_lines(tmp_path / "none") == ""
+
+
+def test_a_journalled_reason_stands_before_what_libraries_print_at_their_end(
+    tmp_path: Path,
+) -> None:
+    log, events = tmp_path / "log.txt", tmp_path / "events.jsonl"
+    log.write_text("no row of truth.csv names an image\nleaked semaphore\nwarnings.warn(\nbye\n")
+    with JournalWriter(events) as journal:
+        journal.append(Failure(t=1.0, step="prepare", text="of the attempt before"))
+        journal.append(Failure(t=7.0, step="prepare", text="no row of truth.csv names an image"))
+        journal.append(Progress(t=7.1, step="prepare", done=1))
+    said = said_failure(events, "prepare", since=5.0)
+    assert explain(1, log, QUIET, QUIET, said).reason == "no row of truth.csv names an image"
+    for step, since in (("prepare", 8.0), ("fp32", 5.0)):
+        assert said_failure(events, step, since) == ""
+    assert explain(1, log, QUIET, QUIET).reason.endswith("warnings.warn(\nbye")
