@@ -11,7 +11,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +247,7 @@ class Converter:
             pool.calibrate,
             self.step.progress,
             method=self.wishes.calibration,
+            on_quantise=partial(self.step.phase, "int8 model: quantise", unit=""),
         )
 
     def _trials(self, variants: Mapping[Activations, Any]) -> tuple[Trial, ...]:

@@ -64,6 +64,7 @@ the same whatever the portion."""
 
 
 Done = Callable[[int], None]
+Begun = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,12 @@ def to_integer(
     *,
     activations: Activations = Activations.U8,
     method: Calibration = Calibration.MINMAX,
+    on_quantise: Begun = lambda: None,
 ) -> Integers:
     """Quantise to int8 with the value ranges that `images` give rise to.
 
-    `on_image(done)` is told of each calibration image. Images that cannot be read are left out.
+    `on_image(done)` is told of each calibration image, `on_quantise()` when all were seen.
+    Images that cannot be read are left out.
     Raises Problem where none is left, or where the model has nothing to quantise.
     """
     plan = plan_of({each.key: each.value for each in model.metadata_props}, input_size)
@@ -127,7 +130,7 @@ def to_integer(
             reduce_range=False,
             weight_qType=QuantType.QInt8,
             activation_qType=QuantType.QUInt8,
-            tensors_range=_ranges(source, operators, data, method),
+            tensors_range=_ranges(source, operators, data, method, on_quantise),
             nodes_to_quantize=[],
             nodes_to_exclude=kept,
             op_types_to_quantize=operators,
@@ -141,7 +144,11 @@ def to_integer(
 
 
 def _ranges(
-    source: Path, operators: list[str], data: CalibrationImages, method: Calibration
+    source: Path,
+    operators: list[str],
+    data: CalibrationImages,
+    method: Calibration,
+    on_collected: Begun,
 ) -> TensorsData:
     """The range of each tensor of a model over the images.
 
@@ -162,6 +169,7 @@ def _ranges(
     for start in range(0, len(data), portion):
         data.set_range(start, min(start + portion, len(data)))
         calibrator.collect_data(data)
+    on_collected()
     return calibrator.compute_data()
 
 

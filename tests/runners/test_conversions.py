@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ METHODS = {
     Calibration.PERCENTILE: CalibrationMethod.Percentile,
 }
 NO_IMAGE = Path("/nowhere.png")
+QUANTISING = -1
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +64,9 @@ def quantised(
     model: Path, images: list[Path], size: tuple[int, int] = SIZE, **choices: Any
 ) -> Path:
     done: list[int] = []
-    made = to_integer(onnx.load(model), size, images, done.append, **choices)
-    assert done == list(range(1, len(images) + 1))
+    quantise = partial(done.append, QUANTISING)
+    made = to_integer(onnx.load(model), size, images, done.append, on_quantise=quantise, **choices)
+    assert done == [*range(1, len(images) + 1), QUANTISING]
     target = model.with_name("int8.onnx")
     onnx.save(made.model, target)
     return target
