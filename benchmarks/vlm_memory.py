@@ -7,33 +7,36 @@ from pathlib import Path
 from benchmarks.figures import Budget, Section, Spread, Table
 from benchmarks.processes import run_program
 
-SIZES = ("50m", "150m", "500m")
-PRECISIONS = ("fp32", "bf16", "int8", "nf4", "int8-dynamic")
-TILED = ("50m", "fp32")  # one more case, with the image in 13 tiles
+MODELS = ("50m", "150m", "500m", "qwen2-vl", "mobilevlm", "paligemma")
+PRECISIONS = ("fp32", "fp16", "bf16", "int8", "nf4", "int8-dynamic")
+MORE = {  # one more case: the image in 13 tiles, or with a bound on what is seen of it
+    "50m": (("fp32", "tiles"),),
+    "qwen2-vl": (("bf16", "100352"),),
+}
 BOUND = 0.15
 
 
 def measure(folder: Path) -> Section:
-    """Each size in each precision, a process each."""
+    """Each model in each precision, a process each."""
     section = Section(
         "Forecast of a vision-language model's peak memory",
-        "SmolVLM architectures with random weights, stored in bfloat16; one image of 640 x 480 px "
+        "SmolVLM of three sizes and the other families, random weights stored in bfloat16; one "
+        "image of 640 x 480 px "
         "asked about twice, one thread. The forecast reads config.json and file headers only. "
         "Peak: the process's VmHWM, libraries included.",
     )
     rows, errors = [], []
-    for size in SIZES:
-        checkpoint = folder / size
-        run_program("build_vlm", checkpoint, size, home=folder)
+    for model in MODELS:
+        checkpoint = folder / model
+        run_program("build_vlm", checkpoint, model, home=folder)
         cases = [(precision, "") for precision in PRECISIONS]
-        cases += [(TILED[1], "tiles")] if size == TILED[0] else []
-        for precision, tiles in cases:
-            found = run_program("ask_vlm", checkpoint, precision, tiles, home=folder)
+        for precision, view in (*cases, *MORE.get(model, ())):
+            found = run_program("ask_vlm", checkpoint, precision, view, home=folder)
             error = found["forecast"] / found["peak"] - 1
             errors.append(abs(error))
             rows.append(
                 (
-                    f"{size} {precision} {tiles}".strip(),
+                    f"{model} {precision} {view}".strip(),
                     *(f"{found[key] / 1e6:.0f}" for key in ("libraries", "loaded", "load_peak",
                                                             "peak", "forecast")),
                     f"{100 * error:+.1f} %",

@@ -1,4 +1,6 @@
-"""Ask a model one question: `python -m benchmarks.programs.ask_vlm FOLDER PRECISION [tiles]`.
+"""Ask a model one question: `python -m benchmarks.programs.ask_vlm FOLDER PRECISION [VIEW]`.
+
+VIEW is "tiles", or the most pixels that the model may see of the image of 640 x 480.
 
 The engines are those of `edgelab run ask`. Prints memory at each stage and speed, beside what was
 forecast.
@@ -26,15 +28,15 @@ THREADS, TOKENS = 1, 8
 QUESTION = "How many dogs are in the image? Answer with a number only."
 
 
-def main(folder: Path, precision: Precision, tiling: bool) -> None:
+def main(folder: Path, precision: Precision, view: View) -> None:
     """Print it as one line of JSON."""
     settings = AskSettings(
         model=str(folder), dataset="-", precisions=(precision,), threads=THREADS,
-        max_new_tokens=TOKENS, tiling=tiling,
+        max_new_tokens=TOKENS, tiling=view.tiling, max_pixels=view.max_pixels,
     )  # fmt: skip
     name = engine_of(folder)
     forecast_of = onnx_memory if name == "onnx" else torch_memory
-    forecast = forecast_of(folder, precision, View(tiling=tiling), TOKENS)
+    forecast = forecast_of(folder, precision, view, TOKENS)
     started = time.perf_counter()
     kind = _engine(name)
     import_s = time.perf_counter() - started
@@ -79,5 +81,9 @@ def _engine(name: str) -> Any:
     return TorchEngine
 
 
+def _view(words: str) -> View:
+    return View(max_pixels=int(words) if words.isdecimal() else None, tiling=words == "tiles")
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Precision(sys.argv[2]), "tiles" in sys.argv[3:])
+    main(Path(sys.argv[1]), Precision(sys.argv[2]), _view("".join(sys.argv[3:])))

@@ -1,7 +1,8 @@
 """Tiny checkpoints of real vision-language architectures, built and saved as the hub has them.
 
 Seeded and untrained: each has the configuration, processor and tokenizer of its family, in the
-current file layout, with hidden sizes of a few dozen. Importing this module needs transformers.
+current file layout, with hidden sizes of a few dozen; other sizes on request. Importing this module
+needs transformers.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ from transformers import (
 PALIGEMMA_SIZE = 28
 """px, a side; four image tokens."""
 
+Sizes = dict[str, Any]
+"""Keys of a part's configuration, in place of the tiny ones."""
+
 _SPREAD = 0.2  # with transformers' 0.02, so few dimensions tell no token from another
 
 QWEN2_VL_CHAT = (
@@ -62,19 +66,30 @@ def byte_tokenizer(special: dict[str, str], others: tuple[str, ...] = ()) -> Any
     return fast
 
 
-def build_paligemma(folder: Path, *, generation: int = 1) -> Path:
-    """A PaliGemma (`generation` 1: on Gemma, 2: on Gemma 2) of two layers a part."""
+def build_paligemma(
+    folder: Path,
+    *,
+    generation: int = 1,
+    side: int = PALIGEMMA_SIZE,
+    text: Sizes | None = None,
+    vision: Sizes | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Path:
+    """A PaliGemma (`generation` 1: on Gemma, 2: on Gemma 2) of two layers a part.
+
+    An image is `side` px wide and high, a token is made of each 14.
+    """
     tokenizer = byte_tokenizer(
         {"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>", "unk_token": "<unk>"}
     )
     images = SiglipImageProcessor(
-        size={"height": PALIGEMMA_SIZE, "width": PALIGEMMA_SIZE},
+        size={"height": side, "width": side},
         image_mean=[0.5] * 3,
         image_std=[0.5] * 3,
     )
-    images.image_seq_length = (PALIGEMMA_SIZE // 14) ** 2
+    images.image_seq_length = (side // 14) ** 2
     processor = PaliGemmaProcessor(images, tokenizer)
-    text: dict[str, Any] = {
+    language: Sizes = {
         "model_type": "gemma" if generation == 1 else "gemma2",
         "hidden_size": 32,
         "intermediate_size": 64,
@@ -83,26 +98,27 @@ def build_paligemma(folder: Path, *, generation: int = 1) -> Path:
         "num_key_value_heads": 1,
         "head_dim": 8,
         "vocab_size": len(tokenizer),  # after the processor, which adds 1,000 tokens and more
-        "max_position_embeddings": 512,
+        "max_position_embeddings": 2048,
         "initializer_range": _SPREAD,
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
-    }
+    } | (text or {})
+    encoder: Sizes = {
+        "model_type": "siglip_vision_model",
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "image_size": side,
+        "patch_size": 14,
+        "projection_dim": language["hidden_size"],
+        "vision_use_head": False,
+    } | (vision or {})
     config = PaliGemmaConfig(
-        text_config=text,
-        vision_config={
-            "model_type": "siglip_vision_model",
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "image_size": PALIGEMMA_SIZE,
-            "patch_size": 14,
-            "projection_dim": 32,
-            "vision_use_head": False,
-        },
-        projection_dim=32,
+        text_config=language,
+        vision_config=encoder,
+        projection_dim=language["hidden_size"],
         image_token_index=processor.image_token_id,
         image_token_id=processor.image_token_id,
         bos_token_id=tokenizer.bos_token_id,
@@ -110,20 +126,26 @@ def build_paligemma(folder: Path, *, generation: int = 1) -> Path:
         pad_token_id=tokenizer.pad_token_id,
     )
     torch.manual_seed(0)
-    return _save(PaliGemmaForConditionalGeneration(config), processor, folder)
+    return _save(PaliGemmaForConditionalGeneration(config).to(dtype), processor, folder)
 
 
-def build_qwen2_vl(folder: Path) -> Path:
-    """A Qwen2-VL of two layers a part; an image of 28x28 px makes one token."""
-    vision = {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 4}
-    return _build_qwen(
-        folder, Qwen2VLConfig, Qwen2VLForConditionalGeneration, Qwen2VLProcessor, vision
-    )
+def build_qwen2_vl(
+    folder: Path,
+    *,
+    text: Sizes | None = None,
+    vision: Sizes | None = None,
+    most_pixels: int = 56 * 56,
+    dtype: torch.dtype = torch.float32,
+) -> Path:
+    """A Qwen2-VL of two layers a part; 28x28 px of an image make one token."""
+    encoder = {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 4} | (vision or {})
+    kinds = (Qwen2VLConfig, Qwen2VLForConditionalGeneration, Qwen2VLProcessor)
+    return _build_qwen(folder, kinds, encoder, text or {}, most_pixels, dtype)
 
 
 def build_qwen2_5_vl(folder: Path) -> Path:
     """A Qwen2.5-VL: as the Qwen2-VL, with windows in its vision tower."""
-    vision = {
+    encoder = {
         "depth": 2,
         "hidden_size": 32,
         "intermediate_size": 64,
@@ -131,14 +153,19 @@ def build_qwen2_5_vl(folder: Path) -> Path:
         "out_hidden_size": 32,
         "fullatt_block_indexes": [1],
     }
-    return _build_qwen(
-        folder, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor, vision
-    )
+    kinds = (Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor)
+    return _build_qwen(folder, kinds, encoder, {}, 56 * 56, torch.float32)
 
 
 def _build_qwen(
-    folder: Path, config_kind: Any, model_kind: Any, processor_kind: Any, vision: dict[str, Any]
+    folder: Path,
+    kinds: tuple[Any, Any, Any],
+    vision: Sizes,
+    text: Sizes,
+    most_pixels: int,
+    dtype: torch.dtype,
 ) -> Path:
+    config_kind, model_kind, processor_kind = kinds
     tokenizer = byte_tokenizer(
         {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"},
         ("<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"),
@@ -156,7 +183,7 @@ def _build_qwen(
             "num_attention_heads": 4,
             "num_key_value_heads": 2,
             "vocab_size": len(tokenizer),
-            "max_position_embeddings": 512,
+            "max_position_embeddings": 2048,
             "initializer_range": _SPREAD,
             "rope_parameters": {
                 "rope_type": "default",
@@ -165,6 +192,7 @@ def _build_qwen(
             },
             "bos_token_id": number("<|endoftext|>"),
             **ends,
+            **text,
         },
         vision_config=vision,
         image_token_id=number("<|image_pad|>"),
@@ -173,13 +201,21 @@ def _build_qwen(
         vision_end_token_id=number("<|vision_end|>"),
         **ends,
     )
-    images = Qwen2VLImageProcessor(size={"shortest_edge": 28 * 28, "longest_edge": 56 * 56})
+    images = Qwen2VLImageProcessor(size={"shortest_edge": 28 * 28, "longest_edge": most_pixels})
     processor = processor_kind(images, tokenizer, Qwen2VLVideoProcessor(), QWEN2_VL_CHAT)
     torch.manual_seed(0)
-    return _save(model_kind(config), processor, folder)
+    return _save(model_kind(config).to(dtype), processor, folder)
 
 
-def build_mobilevlm(folder: Path, *, older: bool = False, binary: bool = False) -> Path:
+def build_mobilevlm(
+    folder: Path,
+    *,
+    older: bool = False,
+    binary: bool = False,
+    text: Sizes | None = None,
+    vision: Sizes | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Path:
     """A MobileVLM V2 with keys and config as published; `older`: `vision_model.` in the tower's.
 
     `binary`: weights as pytorch_model.bin instead of safetensors.
@@ -189,45 +225,50 @@ def build_mobilevlm(folder: Path, *, older: bool = False, binary: bool = False) 
         {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
     )
     tokenizer.save_pretrained(folder)
-    tower_config = CLIPVisionConfig(
-        hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4,
-        image_size=56, patch_size=14, projection_dim=32,
-    )  # fmt: skip
+    encoder: Sizes = {
+        "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3,
+        "num_attention_heads": 4, "image_size": 56, "patch_size": 14, "projection_dim": 32,
+    }  # fmt: skip
+    tower_config = CLIPVisionConfig(**(encoder | (vision or {})))
     tower_config.save_pretrained(folder / "clip")
-    llama_config = LlamaConfig(
-        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, vocab_size=len(tokenizer), max_position_embeddings=512,
-        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
+    language: Sizes = {
+        "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": len(tokenizer),
+        "max_position_embeddings": 512, "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id,
+    }  # fmt: skip
+    llama_config = LlamaConfig(**(language | (text or {})))
+    seen, wide = tower_config.hidden_size, llama_config.hidden_size
     torch.manual_seed(0)
     tower = CLIPVisionModel(tower_config).state_dict()
     level = "vision_model." if older else ""
     tensors = {
         **LlamaForCausalLM(llama_config).state_dict(),
         **{f"model.vision_tower.vision_tower.{level}{name}": each for name, each in tower.items()},
-        "model.mm_projector.mlp.mlp.0.weight": 0.2 * torch.randn(32, 32),
-        "model.mm_projector.mlp.mlp.0.bias": 0.2 * torch.randn(32),
-        "model.mm_projector.mlp.mlp.2.weight": 0.2 * torch.randn(32, 32),
-        "model.mm_projector.mlp.mlp.2.bias": 0.2 * torch.randn(32),
-        "model.mm_projector.peg.peg.0.weight": 0.2 * torch.randn(32, 1, 3, 3),
-        "model.mm_projector.peg.peg.0.bias": 0.2 * torch.randn(32),
+        "model.mm_projector.mlp.mlp.0.weight": 0.2 * torch.randn(wide, seen),
+        "model.mm_projector.mlp.mlp.0.bias": 0.2 * torch.randn(wide),
+        "model.mm_projector.mlp.mlp.2.weight": 0.2 * torch.randn(wide, wide),
+        "model.mm_projector.mlp.mlp.2.bias": 0.2 * torch.randn(wide),
+        "model.mm_projector.peg.peg.0.weight": 0.2 * torch.randn(wide, 1, 3, 3),
+        "model.mm_projector.peg.peg.0.bias": 0.2 * torch.randn(wide),
     }
     config = {
         **llama_config.to_dict(),
         "model_type": "mobilevlm",
         "architectures": ["MobileLlamaForCausalLM"],
         "mm_vision_tower": "clip",
-        "mm_hidden_size": 32,
+        "mm_hidden_size": seen,
         "mm_vision_select_layer": -2,
         "mm_projector_type": "ldpnetv2",
         "image_aspect_ratio": "pad",
     }
     (folder / "config.json").write_text(json.dumps(config))
     if binary:
-        torch.save(tensors, folder / "pytorch_model.bin")
+        torch.save({k: v.to(dtype) for k, v in tensors.items()}, folder / "pytorch_model.bin")
     else:
-        save_file({k: v.clone() for k, v in tensors.items()}, folder / "model.safetensors")
+        save_file(
+            {k: v.to(dtype, copy=True) for k, v in tensors.items()}, folder / "model.safetensors"
+        )
     return folder
 
 
