@@ -228,7 +228,9 @@ def _cache(weights: Weights, sight: Sight, new: int, width: int) -> int:
     rows = sum(
         each.shape[0]
         for each in weights.weights
-        if not each.vision and each.name.endswith(("k_proj.weight", "v_proj.weight"))
+        if each.linear
+        and not each.vision
+        and each.name.endswith(("k_proj.weight", "v_proj.weight"))
     )
     return rows * (sight.tokens + sight.marks + QUESTION_TOKENS + new) * width
 

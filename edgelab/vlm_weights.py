@@ -8,10 +8,11 @@ All else stays in the format that the loader computes in.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from edgelab.checkpoint import StoredTensor, stored_tensors
 from edgelab.schema import read_json
@@ -44,6 +45,25 @@ class Weight:
     def vision(self) -> bool:
         """True for the vision encoder and what joins it to the language model."""
         return any(part in self.name for part in _VISION)
+
+
+class _Tied(msgspec.Struct, frozen=True):
+    tie_word_embeddings: bool | None = None
+
+
+class _Config(_Tied, frozen=True):
+    """Of config.json: whether the head is the embedding table."""
+
+    model_type: str = ""
+    text_config: _Tied | None = None
+
+    @property
+    def tied(self) -> bool:
+        """As stated for the whole model, else for its text, else as its family has it."""
+        for each in (self, self.text_config):
+            if each is not None and each.tie_word_embeddings is not None:
+                return each.tie_word_embeddings
+        return self.model_type in _TIED_UNLESS_TOLD
 
 
 @dataclass(frozen=True)
@@ -107,20 +127,12 @@ class Weights:
 
 def read_weights(folder: Path) -> Weights:
     """Of a checkpoint folder; raises Problem where its headers or config.json are not whole."""
-    config: dict[str, Any] = read_json(folder / "config.json", dict[str, Any])
-    model_type = str(config.get("model_type"))
-    if model_type.startswith("mobile"):
-        model_type = "mobilevlm"
-    tied = _tied(config, model_type)
+    config = read_json(folder / "config.json", _Config)
+    model_type = "mobilevlm" if config.model_type.startswith("mobile") else config.model_type
+    tied = config.tied
     tensors = stored_tensors(folder)
     kept = (each for each in tensors.values() if not _is_left_out(each, tied))
     return Weights(model_type, tuple(_weight(each) for each in kept), tied)
-
-
-def _tied(config: Mapping[str, Any], model_type: str) -> bool:
-    default = model_type in _TIED_UNLESS_TOLD
-    text: Mapping[str, Any] = config.get("text_config") or {}
-    return bool(config.get("tie_word_embeddings", text.get("tie_word_embeddings", default)))
 
 
 def _is_left_out(tensor: StoredTensor, tied: bool) -> bool:

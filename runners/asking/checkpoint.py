@@ -60,7 +60,7 @@ class Checkpoint:
         if self.engine == "onnx":
             return find_layout(self.folder, precision.value).files
         for pattern in _WEIGHTS:
-            if files := sorted(self.folder.glob(pattern)):
+            if files := sorted(each for each in self.folder.glob(pattern) if each.is_file()):
                 return tuple(files)
         raise Problem(f"{self.folder}: no weights in it (looked for {', '.join(_WEIGHTS)})")
 
@@ -85,6 +85,8 @@ def find_checkpoint(
         onnx = profile.onnx
     path = Path(source).expanduser()
     if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise Problem(f"{path}: no config.json in it: no model of transformers")
         return Checkpoint(name if entry is not None else path.name, path)
     if source.count("/") == 1 and not source.startswith((".", "/", "~")):
         return Checkpoint(name, find_model(source, revision, home, tell, precisions, onnx=onnx))

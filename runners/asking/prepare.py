@@ -20,7 +20,13 @@ from edgelab.settings.common import Precision
 from edgelab.steps import PREPARE
 from runners.asking.checkpoint import Checkpoint, find_checkpoint, fingerprint
 from runners.asking.prepared import VERSION, AskedModel, Questions, write_questions
-from runners.asking.questions import Asking, ask_counts, ask_descriptions, ask_words
+from runners.asking.questions import (
+    Asking,
+    ask_counts,
+    ask_descriptions,
+    ask_words,
+    must_leave_the_image_out,
+)
 from runners.datasets.source import open_source
 from runners.datasets.telling import tell_dataset
 from runners.downloading import Downloading
@@ -60,6 +66,7 @@ def prepare(step: RunningStep, home: Home) -> None:
         step.warning(problem)
     step.phase("read the dataset")
     asking = _asking(step, settings, prompts, home)
+    must_leave_the_image_out(asking.texts)
     tell_dataset(step, asking.dataset, asking.dataset.classes, len(asking.questions))
     write_questions(
         step.folder,

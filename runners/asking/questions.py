@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,11 @@ from runners.finetuning.labels import Labels
 from runners.finetuning.prompts import Prompts, english_nouns
 
 Tell = Callable[[str], None]
+
+_PLACES = ("<image>", "<|image_pad|>", "<|video_pad|>")
+"""What stands for an image in the prompts of `runners.vlm.families`."""
+
+_SHOWN = 80
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,17 @@ def ask_words(
     samples = tuple(Sample(of[0].name, Path(of[0].image)) for of in images)
     dataset = Dataset(data.name, data.split, data.classes, samples)
     return Asking(dataset, tuple(texts), tuple(questions))
+
+
+def must_leave_the_image_out(texts: Iterable[str]) -> None:
+    """Raise Problem where a question has a place for an image: the prompt's own is the only one."""
+    for text in texts:
+        for place in _PLACES:
+            if place in text:
+                raise Problem(
+                    f"{place} in the question {text[:_SHOWN]!r}: leave it out, the image comes "
+                    "with the prompt"
+                )
 
 
 def _check_labels(name: str, classes: tuple[str, ...], prompts: Prompts) -> None:

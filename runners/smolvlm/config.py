@@ -133,7 +133,7 @@ class ImageConfig(msgspec.Struct, frozen=True):
     do_normalize: bool = True
     image_mean: Colour = (0.5, 0.5, 0.5)
     image_std: Colour = (0.5, 0.5, 0.5)
-    resample: int = 1  # Pillow's number of the Lanczos filter
+    resample: Annotated[int, Meta(ge=0, le=5)] = 1  # Pillow's number of the Lanczos filter
 
 
 class _Processor(msgspec.Struct, frozen=True):
@@ -188,7 +188,10 @@ def chat_template(folder: Path) -> str:
     """The Jinja template of a conversation; raises Problem where there is none."""
     newest = folder / "chat_template.jinja"
     if newest.is_file():
-        return newest.read_text(encoding="utf-8")
+        try:
+            return newest.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise Problem(f"{newest}: no text in UTF-8 ({error.reason})") from None
     for name in ("chat_template.json", "processor_config.json", "tokenizer_config.json"):
         file = folder / name
         if file.is_file():

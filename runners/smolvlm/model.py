@@ -15,7 +15,7 @@ from onnxruntime import OrtValue
 from edgelab.problem import Problem
 from runners.asking.reply import OnStage, nobody
 from runners.images import Pixels
-from runners.session import open_session, session_options
+from runners.session import open_session, refusals_as_problems, session_options
 from runners.smolvlm.config import end_tokens, read_config, read_image_config
 from runners.smolvlm.layout import find_layout
 from runners.smolvlm.prompt import Prompts
@@ -23,6 +23,9 @@ from runners.smolvlm.tiles import Tiles, cut
 
 PAST, PRESENT = "past_key_values", "present"
 
+_VISION_INPUTS = ("pixel_values", "pixel_attention_mask")
+_EMBED_INPUTS = ("input_ids",)
+_DECODER_INPUTS = ("inputs_embeds", "attention_mask", "position_ids")
 _DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 Floats = NDArray[np.float32]
@@ -76,6 +79,7 @@ class SmolVlm:
         self, folder: Path, precision: str, threads: int, on_stage: OnStage = nobody
     ) -> None:
         self._on_stage = on_stage
+        self._folder = folder
         config = read_config(folder)
         files = find_layout(folder, precision)
         self._image_token = config.image_token_id
@@ -83,9 +87,9 @@ class SmolVlm:
         self._images = read_image_config(folder)
         self._prompts = Prompts(folder, config.tile_tokens)
         options = session_options(threads)
-        self._vision = open_session(files.vision_encoder, options)
-        self._embed = open_session(files.embed_tokens, options)
-        self._decoder = _Decoder(open_session(files.decoder, options))
+        self._vision = _opened(files.vision_encoder, options, _VISION_INPUTS)
+        self._embed = _opened(files.embed_tokens, options, _EMBED_INPUTS)
+        self._decoder = _Decoder(_opened(files.decoder, options, _DECODER_INPUTS))
 
     def look(
         self, image: Pixels, longest_edge: int | None = None, split: bool | None = None
@@ -96,7 +100,8 @@ class SmolVlm:
         tiles = cut(image, self._images, longest_edge, split)
         cut_at = perf_counter_ns()
         self._on_stage("vision encode")
-        features = np.concatenate([self._encoded(tile) for tile in tiles.pixels])
+        with refusals_as_problems(self._folder):
+            features = np.concatenate([self._encoded(tile) for tile in tiles.pixels])
         return Seen(tiles, features, (cut_at - started) / 1e6, (perf_counter_ns() - cut_at) / 1e6)
 
     def answer(
@@ -109,12 +114,13 @@ class SmolVlm:
         tokens: list[int] = []
         first = started
         text = _Text(self._prompts.tokenizer, on_text)
-        for token in self._generated(self._embedded(ids, seen.features), most_tokens):
-            if not tokens:
-                first = perf_counter_ns()
-                self._on_stage("decode")
-            tokens.append(token)
-            text.add(token)
+        with refusals_as_problems(self._folder):
+            for token in self._generated(self._embedded(ids, seen.features), most_tokens):
+                if not tokens:
+                    first = perf_counter_ns()
+                    self._on_stage("decode")
+                tokens.append(token)
+                text.add(token)
         ended = perf_counter_ns()
         return Answer(
             text=text.whole,
@@ -157,7 +163,8 @@ class SmolVlm:
         if places.sum() != len(rows):
             raise Problem(
                 f"the prompt has {places.sum()} image tokens and the image {len(rows)}: a question "
-                "must not contain <image>"
+                "must not contain <image>, and config.json, tokenizer.json and the .onnx files "
+                "must be of one model"
             )
         embeds[places] = rows
         return embeds
@@ -239,6 +246,16 @@ class _Text:
         """All of it, special tokens left out."""
         text: str = self._tokenizer.decode(self._tokens, skip_special_tokens=True)
         return text
+
+
+def _opened(file: Path, options: Any, inputs: tuple[str, ...]) -> Any:
+    """The graph with these inputs, of which the first is needed; raises Problem for another."""
+    session = open_session(file, options)
+    found = [each.name for each in session.get_inputs()]
+    others = [name for name in found if name not in inputs and not name.startswith(PAST)]
+    if others or inputs[0] not in found:
+        raise Problem(f"{file}: no part of a SmolVLM: takes {', '.join(found)}")
+    return session
 
 
 def _run(session: Any, given: dict[str, NDArray[Any]]) -> Any:

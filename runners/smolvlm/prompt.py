@@ -24,7 +24,11 @@ class Prompts:
         file = folder / "tokenizer.json"
         if not file.is_file():
             raise Problem(f"{file}: missing: copy it from the model")
-        self.tokenizer: Any = Tokenizer.from_file(str(file))
+        try:
+            self.tokenizer: Any = Tokenizer.from_file(str(file))
+        except Exception as error:  # the class of all that tokenizers raises
+            raise Problem(f"{file}: no tokenizer ({_one_line(error)})") from None
+        self._folder = folder
         self._tile_tokens = tile_tokens
         # As in transformers: a template is data, and runs where it can change nothing.
         environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
@@ -42,9 +46,14 @@ class Prompts:
     def text(self, question: str) -> str:
         """The conversation with one `<image>` before the question, ready for the answer."""
         content = [{"type": "image"}, {"type": "text", "text": question}]
-        return self._template.render(
-            messages=[{"role": "user", "content": content}], add_generation_prompt=True
-        )
+        messages = [{"role": "user", "content": content}]
+        try:
+            return self._template.render(messages=messages, add_generation_prompt=True)
+        except MemoryError:
+            raise
+        except Exception as error:  # a template is a program: it can fail in any way
+            why = f"{type(error).__name__}: {_one_line(error)}"
+            raise Problem(f"{self._folder}: its chat template fails ({why})") from None
 
     def image_text(self, rows: int, columns: int) -> str:
         """What stands for the image: tiles row by row, each named, then the whole image."""
@@ -57,3 +66,7 @@ class Prompts:
             for row in range(1, rows + 1)
         )
         return "\n".join([*lines, "", whole])
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

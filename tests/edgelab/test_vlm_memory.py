@@ -90,6 +90,31 @@ def test_the_loader_holds_file_and_weights_only_where_it_converts(tmp_path: Path
     assert dynamic.load_peak == converted.load_peak  # read in FP32, then rounded
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"text_config": [1]}, r"text_config = \[1\]: expected `object"),
+        ({"tie_word_embeddings": "no"}, "tie_word_embeddings = 'no': expected `bool"),
+        ({"model_type": ["idefics3"]}, r"model_type = \['idefics3'\]: expected `str`"),
+        ({"vision_config": "x"}, "no sizes of the vision encoder"),
+    ],
+)
+def test_a_wrong_configuration_is_a_problem(
+    tmp_path: Path, changed: dict[str, object], said: str
+) -> None:
+    with pytest.raises(Problem, match=said):
+        torch_memory(checkpoint(tmp_path, SMOLVLM | changed), Precision.FP32, View())
+
+
+def test_a_weight_without_a_shape_is_no_matrix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = torch_memory(checkpoint(tmp_path), Precision.FP32, View())
+    monkeypatch.setitem(TENSORS, "model.text_model.layers.1.self_attn.k_proj.weight", (1,))
+    found = torch_memory(checkpoint(tmp_path), Precision.FP32, View())
+    assert found.cache == usual.cache
+
+
 def test_q4_is_for_onnx_files(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="q4 needs the model's ONNX files"):
         torch_memory(checkpoint(tmp_path), Precision.Q4, View())

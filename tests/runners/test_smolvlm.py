@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +223,42 @@ def test_precisions_are_found_by_their_files(exported: Path, tmp_path: Path) -> 
     assert precisions_of(tmp_path) == ()
     with pytest.raises(Problem, match=r"no vision_encoder_q4\.onnx"):
         find_layout(tmp_path, "q4")
+
+
+def test_what_is_wrong_with_an_onnx_folder_is_one_line(exported: Path, tmp_path: Path) -> None:
+    def ask(folder: Path) -> None:
+        model = SmolVlm(folder, "fp32", 1)
+        model.answer(model.look(picture(9, 9)), "?", 4)
+
+    def said(changed: str, data: bytes) -> str:
+        folder = Path(tempfile.mkdtemp(dir=tmp_path)) / "m"
+        shutil.copytree(exported, folder, copy_function=os.link)
+        (folder / changed).unlink()
+        (folder / changed).write_bytes(data)
+        with pytest.raises(Problem) as caught:
+            ask(folder)
+        assert "\n" not in str(caught.value)
+        return str(caught.value).removeprefix(f"{folder}").removeprefix(f"/{changed}")
+
+    assert said("tokenizer.json", b"{}").startswith(": no tokenizer (")
+    template = "chat_template.jinja"
+    assert said(template, b"\xff").startswith(": no text in UTF-8")
+    assert (
+        said(template, b"{{ a.b }}")
+        == ": its chat template fails (UndefinedError: 'a' is undefined)"
+    )
+    assert "SecurityError: access to attribute" in said(template, b"{{ ''.__class__.__mro__ }}")
+    images = {"max_image_size": {"longest_edge": 32}}
+    preprocessor = json.dumps({"image_processor": images}).encode()
+    assert "Got invalid dimensions for input: pixel_values" in said(
+        "processor_config.json", preprocessor
+    )
+    images = {"resample": 9}
+    assert "resample = 9: expected `int` <= 5" in said(
+        "processor_config.json", json.dumps({"image_processor": images}).encode()
+    )
+    embed = (exported / "onnx" / "embed_tokens.onnx").read_bytes()
+    assert said("onnx/vision_encoder.onnx", embed) == ": no part of a SmolVLM: takes input_ids"
 
 
 def test_a_question_with_an_image_token_is_refused(exported: Path) -> None:
