@@ -35,6 +35,9 @@ from edgelab.study import StudyProfile
 
 P = TypeVar("P")
 
+DIGITS = "digits"
+"""What scikit-learn brings, 1,797 handwritten digits of 8 x 8 px: a class an image, no profile."""
+
 FamilyName = Literal["yolo", "ssdlite"]
 
 ProfileVersion = Annotated[int, Meta(ge=1, le=1)]

@@ -33,14 +33,16 @@ def table_named(lab: Lab, name: str) -> ResultTable:
 
 def runs_table(records: Sequence[RunRecord]) -> ResultTable:
     """Runs as one table, called by their numbers."""
-    return table_of_runs(", ".join(f"run #{each.spec.number}" for each in records), records)
+    numbers = [f"#{each.spec.number}" for each in records]
+    title = ", ".join(f"run {number}" for number in numbers)
+    return table_of_runs(title, records, name=",".join(numbers))
 
 
 def study_table(studies: Studies, study: Study) -> ResultTable:
     """The rows of all its runs, in its order."""
     records = studies.records(study)
     own = [records[each.run] for each in study.runs if each.run in records]
-    return table_of_runs(f"study {study.id}: {study.title}", own)
+    return table_of_runs(f"study {study.id}: {study.title}", own, f"{STUDY_PREFIX}{study.id}")
 
 
 def _published(catalogue: Catalogue, name: str) -> ResultTable:

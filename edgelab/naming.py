@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from edgelab import words
-from edgelab.catalogue import Catalogue
+from edgelab.catalogue import DIGITS, Catalogue
 from edgelab.problem import Problem
 from edgelab.spec import Settings
 
@@ -31,12 +31,14 @@ def model_of_task(task: str, given: str, catalogue: Catalogue) -> str:
 def must_be_known(settings: Settings, catalogue: Catalogue) -> None:
     """Raise Problem where the model or the dataset of a run is neither a name nor there."""
     model_of_task(settings.task, settings.model, catalogue)
-    if settings.task != TRAINING:  # whose runner draws some data that have no profile
+    if settings.task != TRAINING:
         dataset_named(settings.dataset, catalogue)
 
 
 def dataset_named(given: str, catalogue: Catalogue) -> str:
-    """A name of the catalogue as it is, a path made absolute; raises Problem."""
+    """A name of the catalogue, or `digits`, as it is, a path made absolute; raises Problem."""
+    if given == DIGITS and not Path(given).exists():
+        return given
     return named_or_path(given, [entry.name for entry in catalogue.datasets()], "dataset")
 
 

@@ -28,7 +28,8 @@ def read_table(entry: Entry[Reference]) -> ResultTable:
         for number, cells in enumerate(_cells(path, reference), start=1)
     )
     pairings = tuple(Pairing(p.own, p.published, p.same, p.difference) for p in reference.pairs)
-    return ResultTable(f"{PREFIX}{entry.name}", rows, pairings, published=True)
+    name = f"{PREFIX}{entry.name}"
+    return ResultTable(name, rows, pairings, published=True, name=name)
 
 
 def data_sha256(entry: Entry[Reference]) -> str:

@@ -148,17 +148,22 @@ class Pairing:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """One side of a comparison: a run, several, a study, or a published table."""
+    """One side of a comparison: a run, several, a study, or a published table.
+
+    `name`: what it is called on the command line, where it is known.
+    """
 
     title: str
     rows: tuple[TableRow, ...]
     pairings: tuple[Pairing, ...] = ()
     published: bool = False
+    name: str = ""
 
 
-def table_of_runs(title: str, records: Iterable[RunRecord]) -> ResultTable:
+def table_of_runs(title: str, records: Iterable[RunRecord], name: str = "") -> ResultTable:
     """Own runs as a table; passes without a result have rows without figures."""
-    return ResultTable(title, tuple(row for record in records for row in _rows(record)))
+    rows = tuple(row for record in records for row in _rows(record))
+    return ResultTable(title, rows, name=name)
 
 
 def _rows(record: RunRecord) -> Iterator[TableRow]:

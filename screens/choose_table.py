@@ -100,9 +100,12 @@ class ChooseTable(ModalScreen[str]):
 
 
 def ask_for_table(
-    screen: ConsoleScreen, then: Callable[[ResultTable], None], published: str | None = None
+    screen: ConsoleScreen,
+    left: ResultTable,
+    then: Callable[[ResultTable], None],
+    published: str | None = None,
 ) -> None:
-    """Let a table be chosen, `published` above all; `then` gets it when it was read."""
+    """Let a table other than `left` be chosen, `published` above all; `then` gets it once read."""
     console = screen.console
 
     async def read(name: str) -> None:
@@ -118,6 +121,7 @@ def ask_for_table(
             screen.run_worker(read(name), group="versus", exclusive=True)
 
     references = Catalogue(console.lab.home).references()
-    offered = choices(references, Studies(console.lab).all(), console.snapshot.over)
+    known = choices(references, Studies(console.lab).all(), console.snapshot.over)
+    offered = [each for each in known if each.name != left.name]
     first = None if published is None else f"{PREFIX}{published}"
     screen.app.push_screen(ChooseTable(screen.face, offered, first), take)

@@ -118,7 +118,8 @@ class CompareScreen(TableScreen):
 
     def action_versus(self) -> None:
         """Choose another right side."""
-        ask_for_table(self, lambda right: self._compare(self.comparison.left, right))
+        left = self.comparison.left
+        ask_for_table(self, left, lambda right: self._compare(left, right))
 
     def action_swap(self) -> None:
         """Left becomes right."""

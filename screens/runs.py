@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from textual import on
 from textual.app import ComposeResult
 
@@ -73,7 +75,7 @@ class RunsScreen(TableScreen):
         if not any(map(has_result, runs)):
             self.console.say("there is no result to compare yet")
         elif len(runs) == 1:
-            ask_for_table(self, lambda right: self._compare(runs, right))
+            ask_for_table(self, runs_table(runs), partial(self._compare, runs))
         else:
             self._compare(runs[:-1], runs_table(runs[-1:]))
 

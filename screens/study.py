@@ -223,7 +223,7 @@ class StudyScreen(TableScreen):
         def show(right: ResultTable) -> None:
             self.app.push_screen(CompareScreen(self.face, left, right))
 
-        ask_for_table(self, show, self.study.reference)
+        ask_for_table(self, left, show, self.study.reference)
 
     def action_stop(self) -> None:
         """Stop all its runs, after asking."""

@@ -14,6 +14,7 @@ from typing import get_args
 
 from edgelab import __version__
 from edgelab.cli.numbers import positive_float, positive_int
+from edgelab.cli.parsing import CommandParser
 from edgelab.problem import Problem
 from edgelab.records import Scope
 from edgelab.settings.common import Precision
@@ -62,7 +63,7 @@ def _open_missing_streams() -> None:
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    top = argparse.ArgumentParser(
+    top = CommandParser(
         prog="edgelab",
         description="A lab console for edge AI. Without a command it opens the console.",
     )
@@ -122,14 +123,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, module: str, text: str
+    commands: argparse._SubParsersAction[CommandParser], name: str, module: str, text: str
 ) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     command.set_defaults(module=module)
     return command
 
 
-def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_run(commands: argparse._SubParsersAction[CommandParser]) -> None:
     run_command = _command(commands, "run", "run", "start a run and follow it")
     tasks = run_command.add_subparsers(title="tasks", metavar="TASK", required=True)
     for name in TASKS:
@@ -157,7 +158,7 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     _add_json(command)
 
 
-def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_convert(commands: argparse._SubParsersAction[CommandParser]) -> None:
     """A task of its own command: it measures nothing, it makes files."""
     task = importlib.import_module("edgelab.cli.tasks.convert")
     command = _command(commands, "convert", "run", task.HELP)
@@ -166,7 +167,7 @@ def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_run_options(command)
 
 
-def _add_study(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_study(commands: argparse._SubParsersAction[CommandParser]) -> None:
     study = _command(commands, "study", "study", "run a matrix of models and settings")
     study.add_argument("study", help="a name, a .toml file, or the id of one that was begun")
     study.add_argument("--resume", action="store_true", help="go on with one that was begun")
@@ -194,13 +195,13 @@ def _add_study(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_run_options(study)
 
 
-def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_runs(commands: argparse._SubParsersAction[CommandParser]) -> None:
     runs = _command(commands, "runs", "runs", "all runs, newest first")
     runs.add_argument("action", nargs="?", choices=["rebuild"], help="make the index anew")
     _add_json(runs)
 
 
-def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_export(commands: argparse._SubParsersAction[CommandParser]) -> None:
     export = _command(commands, "export", "export", "runs as CSV, or detections as COCO results")
     export.add_argument("runs", nargs="+", metavar="RUN", help="ids, beginnings of ids, last, all")
     where = export.add_mutually_exclusive_group(required=True)
@@ -219,7 +220,7 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
 
 
-def _add_datasets(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_datasets(commands: argparse._SubParsersAction[CommandParser]) -> None:
     datasets = _command(commands, "datasets", "datasets", "datasets known by name")
     datasets.set_defaults(action=None)
     _add_json(datasets)
@@ -247,7 +248,7 @@ def _add_datasets(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         command.add_argument("--split", metavar="NAME", help="which split of it")
 
 
-def _add_calibrate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_calibrate(commands: argparse._SubParsersAction[CommandParser]) -> None:
     calibrate = _command(
         commands, "calibrate", "calibrate", "measure what this board attains (about a minute)"
     )
@@ -260,7 +261,7 @@ def _add_calibrate(commands: argparse._SubParsersAction[argparse.ArgumentParser]
 _TABLE = "a run, several with commas between, study:NAME or its id, or reference:NAME"
 
 
-def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_compare(commands: argparse._SubParsersAction[CommandParser]) -> None:
     compare = _command(commands, "compare", "compare", "two tables of results side by side")
     compare.add_argument("a", metavar="A", help=_TABLE)
     compare.add_argument("b", metavar="B", help="what it is compared with, named alike")
@@ -280,7 +281,7 @@ def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         _add_json(command)
 
 
-def _add_power(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_power(commands: argparse._SubParsersAction[CommandParser]) -> None:
     power = _command(commands, "power", "power", "where watts come from")
     power.set_defaults(action=None)
     _add_json(power)

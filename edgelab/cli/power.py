@@ -18,6 +18,10 @@ from edgelab.lab import Lab
 from edgelab.outcome import close_run
 
 TITLES = ("source", "watts", "method", "scope", "accuracy", "every", "where")
+NO_SOURCE = (
+    "no power source yet: add one in the console (w, then +) or in the settings below, or take an "
+    "external meter's file into a run with: edgelab power import RUN FILE.csv"
+)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,7 +39,10 @@ def run(options: argparse.Namespace) -> int:
         sources = [dict(zip(TITLES, row, strict=True)) for row in rows]
         print_json({"sources": sources, "absent": absent})
         return 0
-    print_table(TITLES, rows)
+    if rows:
+        print_table(TITLES, rows)
+    else:
+        print(NO_SOURCE)
     for each in found.absent:
         print(f"not there: {words.plain(each.what)}: {words.plain(each.reason)}")
     print(f"settings: {home.power_settings}")

@@ -1,7 +1,7 @@
 """Labelled images for classification: every source ends as three splits of `Picture`s.
 
-Splits that the data have are kept, and looked through for images that lie in two of them; data
-without splits are split class by class, equal files always together.
+Splits that the data have are kept, but nothing is learned from that is held out, too; data without
+splits are split class by class, equal files always together.
 """
 
 from __future__ import annotations
@@ -135,27 +135,36 @@ def make_splits(
     if None in data.pictures:
         parts = _stratified(data, val_share, test_share, seed)
     else:
-        parts = _given(data, val_share, seed)
-        warnings += leaks(parts)
+        parts, leaks = without_leaks(_given(data, val_share, seed))
+        warnings += leaks
     train, val, test = (tuple(limited(parts[split], limit)) for split in SPLITS)
     splits = Splits(data.name, data.classes, train, val, test, tuple(warnings))
     _check_split(splits)
     return splits
 
 
-def leaks(parts: dict[str, list[Picture]]) -> list[str]:
-    """One sentence for each two splits that share an image, content by content."""
-    digests = {split: {each.digest(): each for each in parts[split]} for split in SPLITS}
-    found = []
-    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
-        shared = digests[one].keys() & digests[other].keys()
-        if shared:
-            digest = min(shared)
-            found.append(
-                f"{len(shared)} images are in {one} and in {other} too, such as "
-                f"{digests[other][digest].name}: what is measured on {other} flatters"
+def without_leaks(
+    parts: dict[str, list[Picture]],
+) -> tuple[dict[str, list[Picture]], list[str]]:
+    """Leave out of `train` what is also in `val` or `test`, and out of `val` what is in `test`.
+
+    By content; one sentence for each split that lost some. `test` stays as it was given.
+    """
+    kept: dict[str, list[Picture]] = {}
+    told = []
+    held_out: set[str] = set()
+    for split in reversed(SPLITS):
+        digests = [each.digest() for each in parts[split]]
+        pairs = list(zip(parts[split], digests, strict=True))
+        kept[split] = [each for each, digest in pairs if digest not in held_out]
+        if leaked := len(pairs) - len(kept[split]):
+            first = next(each.name for each, digest in pairs if digest in held_out)
+            told.append(
+                f"{leaked} images of {split} are also held out, byte by byte, such as {first}: "
+                f"not used in {split}"
             )
-    return found
+        held_out.update(digests)
+    return kept, told
 
 
 def _check_classes(data: Labelled) -> None:

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edgelab.catalogue import Catalogue, DatasetProfile, Entry, LocalDataset
+from edgelab.catalogue import DIGITS, Catalogue, DatasetProfile, Entry, LocalDataset
 from edgelab.home import Home
 from edgelab.problem import Problem
 from runners.datasets.dataset import Dataset, Sample, sample_inside
@@ -23,9 +23,6 @@ from runners.datasets.labels_csv import read_csv
 from runners.datasets.source import OnImage, open_named
 from runners.extras import needs
 from runners.images import ImageProblem, Pixels, decode_image, read_image
-
-DIGITS = "digits"
-"""The data set that scikit-learn brings: 1,797 handwritten digits of 8 x 8 px."""
 
 _IDX_IMAGES, _IDX_LABELS = 2051, 2049
 _IDX_FILES = {"train": "train", "test": "t10k"}

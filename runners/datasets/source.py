@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from edgelab.catalogue import Catalogue, DatasetProfile, Entry, GeneratedDataset, LocalDataset
+from edgelab.catalogue import (
+    DIGITS,
+    Catalogue,
+    DatasetProfile,
+    Entry,
+    GeneratedDataset,
+    LocalDataset,
+)
 from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.settings.base import MeasureSettings
@@ -97,6 +104,11 @@ def open_source(
     if entry is not None:
         return open_named(entry, home, on_image)
     path = Path(settings.dataset).expanduser()
+    if settings.dataset == DIGITS and not path.exists():
+        raise Problem(
+            f"{DIGITS}: a class an image, no objects: train, classify, finetune and ask --ask "
+            "classify take it"
+        )
     if not path.exists():
         raise Problem(
             f"{settings.dataset}: neither a dataset of the catalogue nor a file or folder "

@@ -16,9 +16,12 @@ from hypothesis import strategies as st
 
 from edgelab.catalogue import Catalogue
 from edgelab.home import Home
+from edgelab.naming import dataset_named
 from edgelab.problem import Problem
+from edgelab.settings.detect import DetectSettings
 from runners.datasets.labelled import FEWEST, SPLITS, Labelled, Picture, Splits, make_splits
 from runners.datasets.labelled_sources import open_labelled
+from runners.datasets.source import open_source
 from runners.images import Pixels
 from runners.learning.pictures import read_pictures
 from tests.runners.finetuning.conftest import CHARTS
@@ -92,15 +95,16 @@ def test_a_limit_leaves_no_class_out(tmp_path: Path) -> None:
     assert splits.by_class("train") == (2, 1)
 
 
-def test_given_splits_are_kept_and_leaks_told(tmp_path: Path) -> None:
+def test_given_splits_are_kept_and_learn_from_nothing_that_is_held_out(tmp_path: Path) -> None:
     for number, name in enumerate(SPLITS):
         class_folders(tmp_path / name, {"cat": 3, "dog": 3}, start=100 * number)
     leaked = tmp_path / "test" / "cat" / "0.png"
     leaked.write_bytes((tmp_path / "train" / "cat" / "1.png").read_bytes())
     splits = split(tmp_path)
     assert splits.by_class("test") == (3, 3)
+    assert splits.by_class("train") == (2, 3)
     (warning,) = splits.warnings
-    assert warning.startswith("1 images are in train and in test too, such as cat/0.png")
+    assert warning.startswith("1 images of train are also held out, byte by byte, such as cat/1")
 
 
 def test_csv(tmp_path: Path) -> None:
@@ -267,6 +271,13 @@ def test_what_is_wrong_is_named(make: Callable[[Path], Path], message: str, tmp_
     with pytest.raises(Problem) as raised:
         split(make(tmp_path))
     assert message in str(raised.value)
+
+
+def test_digits_are_a_name_everywhere_and_told_where_objects_are_needed(home: Home) -> None:
+    assert dataset_named("digits", Catalogue(home)) == "digits"
+    settings = DetectSettings(model="yolov8n-shapes", dataset="digits")
+    with pytest.raises(Problem, match="a class an image, no objects: train, classify"):
+        open_source(settings, Catalogue(home), home, lambda *_: None)
 
 
 def test_one_corrupt_image_is_named_and_left_out(tmp_path: Path) -> None:

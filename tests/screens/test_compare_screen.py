@@ -13,6 +13,7 @@ from screens.choose_table import ChooseTable
 from screens.compare import CompareScreen
 from screens.run import RunScreen
 from screens.runs import RunsScreen
+from screens.widgets.table import Table
 from tests.screens.conftest import press, settle
 from tests.screens.recorded_run import RecordedRun
 
@@ -72,6 +73,7 @@ async def test_one_run_against_a_published_table(open_console: Opener, record: R
         await settle(pilot)
         await press(pilot, "a", "c")
         assert isinstance(console.screen, ChooseTable)
+        assert "#1" not in [row.name for row in console.screen.query_one(Table).rows], "itself"
         await press(pilot, "escape")
         assert isinstance(console.screen, RunsScreen)
         await press(pilot, "c", "down", "enter")

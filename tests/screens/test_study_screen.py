@@ -25,6 +25,7 @@ from screens.compare import CompareScreen
 from screens.studies import StudiesScreen
 from screens.study import StudyScreen, study_columns
 from screens.study_form import StudyForm
+from screens.widgets.table import Table
 from tests.edgelab.test_scored import carried_out
 from tests.screens.conftest import press, settle
 from tests.screens.recorded_run import RecordedRun
@@ -103,7 +104,11 @@ async def test_c_lays_the_study_beside_a_published_table(
         await settle(pilot)
         console.push_screen(StudyScreen(console.face, study))
         await settle(pilot)
-        await press(pilot, "c", "enter")
+        await press(pilot, "c")
+        offered = [row.name for row in console.screen.query_one(Table).rows]
+        assert "#1" in offered
+        assert f"study:{study.id}" not in offered, "itself"
+        await press(pilot, "enter")
         await settle(pilot)
         assert isinstance(console.screen, CompareScreen)
         left = console.screen.comparison.left

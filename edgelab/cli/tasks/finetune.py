@@ -26,7 +26,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--revision", metavar="REV", help="the commit of the hub's repository")
     command.add_argument(
         "--dataset", required=True, metavar="D",
-        help="a name; classes: a folder, a .csv, COCO, IDX, parquet; questions: a .csv",
+        help="a name; classes: digits, a folder, a .csv, COCO, IDX, parquet; questions: a .csv",
     )  # fmt: skip
     command.add_argument(
         "--images", metavar="DIR", help="where the paths of a .csv or a COCO .json begin"
