@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -251,6 +252,10 @@ def _cell(value: Value) -> Value:
     # that is not UTF-8) cannot be written as UTF-8. Both go first: a formula may hide behind them.
     if isinstance(value, str):
         value = value.replace("\0", "").encode(errors="replace").decode()
+    # Beyond 15 digits stands what binary fractions leave of a sum: 0.06000000000000001. A clock's
+    # nanoseconds need fewer for eleven days.
+    if isinstance(value, float) and math.isfinite(value):
+        value = float(f"{value:.15g}")
     return neutral(value)
 
 

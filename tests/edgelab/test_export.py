@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgelab.export import items_csv, neutral, results_csv, write_csv
+from edgelab.export import csv_text, items_csv, neutral, results_csv, write_csv
 from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.results import COLUMNS, SHOWN, rows_of
@@ -124,3 +124,9 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Problem, match="file"):
         write_csv(tmp_path / "file" / "runs.csv", "")
+
+
+def test_figures_have_no_digits_that_only_binary_fractions_have() -> None:
+    t = 999_999.123456789  # s, to the nanosecond
+    (_, row) = csv_text(["a", "b", "c"], [[0.05 + 0.01, 1e-300, t]]).splitlines()
+    assert row == f"0.06,1e-300,{t}"
