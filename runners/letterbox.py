@@ -71,8 +71,7 @@ class Letterbox:
         cv2.resize(image, (width, height), dst=inside, interpolation=cv2.INTER_LINEAR)
         red, green, blue = self._planes
         cv2.split(self._canvas, [blue, green, red])
-        np.copyto(self._scaled[0], self._planes)
-        np.divide(self._scaled, np.float32(255), out=self._scaled)
+        np.divide(self._planes, np.float32(255), out=self._scaled[0])
         if self._tensor is not self._scaled:
             np.copyto(self._tensor, self._scaled, casting="same_kind")
         return self._tensor, fit
