@@ -18,7 +18,6 @@ import msgspec
 
 from edgelab.problem import Problem
 from edgelab.schema import read_json
-from edgelab.torch_file import read_directory
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 BINARY = "pytorch_model*.bin"
@@ -110,6 +109,8 @@ def read_header(file: Path) -> dict[str, StoredTensor]:
 
 
 def _read_binary(file: Path) -> dict[str, StoredTensor]:
+    from edgelab.torch_file import read_directory  # zip and pickle, for the few that need them
+
     return {
         name: StoredTensor(
             name, each.dtype, each.shape, file, each.offset,

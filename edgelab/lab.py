@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 import shutil
 import time
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from edgelab.resume import resume
 from edgelab.run_folder import RunFolder
 from edgelab.schema import SchemaProblem
 from edgelab.settling import settle_queue
-from edgelab.spec import NO_TERMS, SPEC_VERSION, RunSpec, Settings, Terms
+from edgelab.spec import NO_TERMS, SPEC_VERSION, RunSpec, Settings, Terms, new_run_id
 from edgelab.store import Store, read_record
 
 
@@ -37,7 +36,7 @@ class Lab:
 
     def submit(self, settings: Settings, title: str, terms: Terms = NO_TERMS) -> RunSpec:
         """Write a new run down, queue it, and see that a supervisor lives."""
-        spec = self.write_down(settings, title, secrets.token_hex(4), terms)
+        spec = self.write_down(settings, title, new_run_id(), terms)
         start_supervisor(self.home)
         return spec
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import math
 from collections.abc import Mapping
@@ -34,6 +33,8 @@ def read_table(entry: Entry[Reference]) -> ResultTable:
 
 def data_sha256(entry: Entry[Reference]) -> str:
     """The hash of the figures: two labs that name it speak of the same table."""
+    import hashlib  # brings in OpenSSL, which the console has no room for
+
     return hashlib.sha256(_read(entry.path.parent / entry.require().file)).hexdigest()
 
 

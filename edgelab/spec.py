@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from typing import Annotated, Literal, NamedTuple, get_args
 
@@ -38,6 +39,11 @@ TASKS: Mapping[str, type[TaskSettings]] = {
 """The settings of each task, by its name."""
 
 RunId = Annotated[str, Meta(pattern="^[0-9a-f]{8}$")]
+
+
+def new_run_id() -> RunId:
+    """An id that no other run has. (`secrets` would bring OpenSSL into the console.)"""
+    return os.urandom(4).hex()
 
 
 class CoolDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,7 +18,7 @@ from edgelab.queue import queued
 from edgelab.record import RunRecord
 from edgelab.records import Outcome
 from edgelab.schema import read_json
-from edgelab.spec import NO_TERMS, Terms
+from edgelab.spec import NO_TERMS, Terms, new_run_id
 from edgelab.study import STUDY_VERSION, Study, StudyProfile, StudyRun, expand
 
 RESULTS = frozenset(
@@ -39,11 +38,11 @@ class Studies:
         plan = expand(profile, name)
         study = Study(
             version=STUDY_VERSION,
-            id=secrets.token_hex(4),
+            id=new_run_id(),
             name=name,
             title=profile.title,
             created=time.time(),
-            runs=tuple(StudyRun(secrets.token_hex(4), settings) for settings in plan),
+            runs=tuple(StudyRun(new_run_id(), settings) for settings in plan),
             reference=profile.reference,
         )
         path = self.lab.home.studies / f"{study.id}.json"

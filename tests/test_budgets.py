@@ -108,6 +108,19 @@ assert Console(Lab(Home.default())).run(headless=True, size=(120, 40), auto_pilo
     assert not modules & (ML | {"runners"})
 
 
+def test_a_console_is_imported_without_openssl_and_leaves_it_to_others() -> None:
+    program = """
+import sys
+from edgelab.cli.console import import_console
+import_console()
+early = {"ssl", "_ssl", "hashlib", "_hashlib", "zipfile"} & set(sys.modules)
+assert not early, early
+import asyncio, ssl
+ssl.create_default_context()
+"""
+    assert {"screens", "asyncio", "ssl"} <= imported(program)
+
+
 def test_a_supervisor_that_has_run_a_run_imports_no_ml_library_and_no_console(
     home: Home, tmp_path: Path
 ) -> None:
