@@ -53,7 +53,7 @@ PROFILE = StudyProfile(
 def studies(home: Home, monkeypatch: pytest.MonkeyPatch) -> Studies:
     monkeypatch.setattr("edgelab.studies.start_supervisor", lambda _: None)
     ids = count(0xA0)
-    monkeypatch.setattr("edgelab.studies.secrets.token_hex", lambda _: f"{next(ids):08x}")
+    monkeypatch.setattr("edgelab.studies.new_run_id", lambda: f"{next(ids):08x}")
     monkeypatch.setattr("edgelab.studies.time.time", lambda: 1_780_000_000.0)
     return Studies(Lab(home))
 
