@@ -250,5 +250,6 @@ def _one_line(error: Exception) -> str:
 
 
 def say(message: object) -> None:
-    """A line in the run's log."""
-    print(message, file=sys.stderr, flush=True)  # noqa: T201 - the run's log is stderr
+    """A line in the run's log, where there is room for one: the exit code tells it, too."""
+    with suppress(OSError):
+        print(message, file=sys.stderr, flush=True)  # noqa: T201 - the run's log is stderr

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import signal
 
-from edgelab import words
 from edgelab.cli.follow import follow, print_results
 from edgelab.cli.output import print_json, say
-from edgelab.export import conversions_csv, curves_csv, results_csv, write_csv
+from edgelab.cli.written import keep, print_kept
+from edgelab.export import conversions_csv, curves_csv, results_csv
 from edgelab.lab import Lab
 from edgelab.reader import LiveRun
 from edgelab.record import RunRecord
@@ -46,16 +46,16 @@ def _followed(lab: Lab, spec: RunSpec, as_json: bool) -> int:
         outcome = follow(lab, live)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     record = lab.record(folder)
-    csv_file = lab.home.exports / f"run-{spec.number:04d}-{spec.id}.csv"
-    write_csv(csv_file, _csv(record, folder))
+    name = f"run-{spec.number:04d}-{spec.id}.csv"
+    csv_file = keep(lab.home.exports / name, _csv(record, folder))
     if as_json:
         rows = [as_dict(row) for row in rows_of(record)]
         document = {"run": spec.id, "outcome": outcome, "reason": record.reason, "rows": rows}
         more = {"conversions": record.conversions} if record.conversions else {}
-        print_json({**document, **more, "warnings": record.warnings, "csv": str(csv_file)})
+        print_json({**document, **more, "warnings": record.warnings, "csv": csv_file})
     else:
         print_results(record)
-        print(f"CSV: {words.plain(str(csv_file), 4096)}")
+        print_kept(csv_file)
     return 0 if outcome is Outcome.FINISHED else 1
 
 

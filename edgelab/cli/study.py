@@ -13,7 +13,8 @@ from edgelab.catalogue import Catalogue
 from edgelab.cli.dataset_options import class_names
 from edgelab.cli.follow import follow, print_rows
 from edgelab.cli.output import print_json, print_table, say
-from edgelab.export import results_csv, write_csv
+from edgelab.cli.written import keep, print_kept
+from edgelab.export import results_csv
 from edgelab.fitting import refuse_what_does_not_fit, this_board
 from edgelab.home import Home
 from edgelab.lab import Lab
@@ -145,9 +146,10 @@ def _conclude(studies: Studies, study: Study, as_json: bool) -> int:
     records = _whole(studies, study)
     rows = list(table(records))
     scored = [row for record in records for row in scored_rows(record)]
-    csv_file = studies.lab.home.exports / f"study-{study.name}-{study.id}.csv"
+    csv_file = None
     if rows or scored:
-        write_csv(csv_file, results_csv(records))
+        name = f"study-{study.name}-{study.id}.csv"
+        csv_file = keep(studies.lab.home.exports / name, results_csv(records))
     progress = StudyProgress.of(study, {record.spec.id: record for record in records})
     finished = progress.done == study.cells
     if as_json:
@@ -160,7 +162,7 @@ def _conclude(studies: Studies, study: Study, as_json: bool) -> int:
                 "runs": [{"run": r.spec.id, "outcome": r.outcome} for r in records],
                 "rows": [as_dict(row) for row in rows],
                 "scores": [row.document for row in scored],
-                "csv": str(csv_file),
+                "csv": csv_file,
             }
         )
     else:
@@ -169,7 +171,7 @@ def _conclude(studies: Studies, study: Study, as_json: bool) -> int:
         if scored:
             print_table(*scored_table(scored))
         _print_ends(study, progress, records)
-        print(f"CSV: {words.plain(str(csv_file), 4096)}")
+        print_kept(csv_file)
         if study.reference is not None:
             reference = f"reference:{study.reference}"
             print(f"beside the published table: edgelab compare study:{study.id} {reference}")

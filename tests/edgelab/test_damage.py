@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ import pytest
 
 from edgelab import supervisor
 from edgelab.cli import run as command
+from edgelab.cli.started import attend
 from edgelab.export import items_csv, write_csv
 from edgelab.home import Home
 from edgelab.journal import JournalReader
@@ -199,6 +201,19 @@ def test_export_follows_links_and_writes_to_devices(tmp_path: Path) -> None:
         write_csv(pipe, "through")
         assert reader.communicate(timeout=10)[0] == "through"
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_results_are_told_when_their_csv_cannot_be_written(
+    home: Home, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    folder = finished(home, 1)
+    home.exports.touch()  # as good as a full disk
+    options = Namespace(detach=False, json=as_json)
+    assert attend(Lab(home), folder.read_spec(), options) == 0
+    said = capsys.readouterr()
+    assert ('"csv": null' if as_json else "finished") in said.out
+    assert "no CSV: " in said.err
 
 
 def test_a_formula_behind_a_nul_is_neutralised(home: Home) -> None:

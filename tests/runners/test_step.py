@@ -86,8 +86,15 @@ def test_a_full_disk_is_told_by_name(run: RunnerRun, monkeypatch: pytest.MonkeyP
     assert failures(run) == [f"disk full: {run.folder.events} could not be written"]
 
 
-def test_a_disk_that_is_full_from_the_start(run: RunnerRun) -> None:
+def full(_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_disk_that_is_full_from_the_start(
+    run: RunnerRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run.folder.events.symlink_to("/dev/full")
+    monkeypatch.setattr(sys.stderr, "write", full)  # the log is on the same disk
     with pytest.raises(SystemExit) as ended, open_step(run.folder.path, "prepare"):
         pass
     assert ended.value.code == DISK_FULL_EXIT
