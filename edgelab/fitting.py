@@ -49,10 +49,15 @@ SMALLER = (
 
 @dataclass(frozen=True)
 class Board:
-    """What a forecast rests on: free bytes (None: not told), and the runs that are over."""
+    """What a forecast rests on: free bytes (None: not told), and the lab's runs that are over."""
 
     available: int | None
-    past: Sequence[RunRecord] = ()
+    runs: Sequence[RunRecord] = ()
+
+    @property
+    def past(self) -> list[RunRecord]:
+        """The runs that were made on this board."""
+        return [record for record in self.runs if record.spec.origin is None]
 
 
 def this_board(lab: Lab) -> Board:

@@ -55,6 +55,16 @@ class Home:
         return self.root / "resume.lock"
 
     @property
+    def import_lock(self) -> Path:
+        """Held while runs of another lab are brought in."""
+        return self.root / "import.lock"
+
+    @property
+    def importing(self) -> Path:
+        """A run of another lab that is not yet whole."""
+        return self.root / "importing"
+
+    @property
     def supervisor_lock(self) -> Path:
         """Held by the one living supervisor."""
         return self.root / "supervisor.lock"

@@ -261,7 +261,7 @@ def _facts(row: ResultRow) -> dict[str, str]:
 def _facts_of_run(run: RunRecord) -> dict[str, str]:
     dataset = run.dataset
     facts = {
-        "board": run.environment.get("board") or run.environment.get("cpu"),
+        "board": run.spec.origin or run.environment.get("board") or run.environment.get("cpu"),
         "threads": str(run.spec.settings.threads),
         "dataset": f"{dataset.name}, {dataset.split}: {dataset.images} images" if dataset else None,
     }

@@ -59,6 +59,8 @@ def resume(home: Home, folder: RunFolder) -> None:
         live = LiveRun(folder)
         live.advance()
         run = live.projection
+        if run.spec.origin is not None:
+            raise Problem(f"run {folder.id} is of {run.spec.origin}: go on with it there")
         if run.outcome is Outcome.FINISHED:
             raise Problem(f"run {folder.id} is finished: there is nothing to go on with")
         folder.resume_request.touch()

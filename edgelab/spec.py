@@ -73,7 +73,7 @@ NO_TERMS = Terms()
 class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A run before it starts. `number` counts the runs of this lab; `created` is Unix time, s.
 
-    `study`: the id of the study that it is part of.
+    `study`: the id of the study that it is part of. `origin`: the board of a run that was imported.
     """
 
     version: Annotated[int, Meta(ge=SPEC_VERSION, le=SPEC_VERSION)]
@@ -86,6 +86,7 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cool_down: CoolDown | None = None
     governor: Literal["performance"] | None = None
     study: RunId | None = None
+    origin: Text | None = None
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.created):

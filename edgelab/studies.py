@@ -56,6 +56,8 @@ class Studies:
         A run that was never written down is, one that ended before its time goes on from its last
         image. Failed ones are results, unless `retry` says to try them again. Safe to repeat.
         """
+        if study.origin is not None:
+            raise Problem(f"study {study.id} is of {study.origin}: go on with it there")
         records = self.records(study)
         started = 0
         with locked(self.lab.home.studies / ".lock"):
@@ -85,8 +87,11 @@ class Studies:
         return sorted(found, key=lambda study: study.created, reverse=True)
 
     def find(self, given: str) -> Study:
-        """The study of this id or beginning of one, the newest of this name, or `last`."""
-        studies = self.all()
+        """The study of this id or beginning of one, the newest of this name, or `last`.
+
+        This board's own come before imported ones.
+        """
+        studies = sorted(self.all(), key=lambda study: study.origin is not None)
         found = [
             study
             for study in studies
@@ -98,9 +103,10 @@ class Studies:
         return found[0]
 
     def begun(self, name: str, profile: StudyProfile) -> Study | None:
-        """The newest study of that name with just these runs."""
+        """The newest study of that name with just these runs, made on this board."""
         plan = expand(profile, name)
-        return next((s for s in self.all() if s.name == name and s.plan == plan), None)
+        own = (study for study in self.all() if study.origin is None)
+        return next((each for each in own if each.name == name and each.plan == plan), None)
 
     def records(self, study: Study) -> Mapping[str, RunRecord]:
         """What is known of each of its runs, by id; those never written down are missing."""

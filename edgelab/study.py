@@ -117,7 +117,10 @@ class StudyRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A study that was begun: `name` is its profile's, `created` Unix time, s."""
+    """A study that was begun: `name` is its profile's, `created` Unix time, s.
+
+    `origin`: the board of one that was imported.
+    """
 
     version: Annotated[int, Meta(ge=STUDY_VERSION, le=STUDY_VERSION)]
     id: RunId
@@ -126,6 +129,7 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     created: float
     runs: Annotated[tuple[StudyRun, ...], Meta(min_length=1, max_length=MOST_RUNS)]
     reference: str | None = None
+    origin: Text | None = None
 
     @property
     def plan(self) -> tuple[Settings, ...]:

@@ -88,6 +88,7 @@ COLUMNS: tuple[Column[ListedStudy], ...] = (
     Column("runs", lambda r: r.runs),
     Column("done", lambda r: r.progress.done if r.progress else None),
     Column("of", lambda r: r.study.cells if r.study else None),
+    Column("origin", lambda r: r.study.origin if r.study else None),
     Column("problem", lambda r: r.problem),
 )
 

@@ -101,6 +101,7 @@ RUN_COLUMNS: tuple[Column[RunRecord], ...] = (
         key=lambda r: r.outcome.value,
         tone=lambda r: outcome_tone(r.outcome),
     ),
+    Column("board", lambda r: r.spec.origin or "", key=lambda r: r.spec.origin, sparse=True),
     Column("task", lambda r: _settings(r).task, key=lambda r: _settings(r).task),
     Column("precisions", _precisions, key=_precisions),
     Column(

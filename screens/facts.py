@@ -190,6 +190,8 @@ def _megabytes(count: int | None) -> str:
 
 def _board(record: RunRecord) -> Iterator[tuple[str, str]]:
     seen = record.conditions
+    if record.spec.origin is not None:
+        yield "imported from", record.spec.origin
     if seen.cpu_mean is not None:
         yield "cpu, mean", f"{seen.cpu_mean:.0f} %"
     if seen.temperature_max is not None:

@@ -197,8 +197,16 @@ def _add_study(commands: argparse._SubParsersAction[CommandParser]) -> None:
 
 def _add_runs(commands: argparse._SubParsersAction[CommandParser]) -> None:
     runs = _command(commands, "runs", "runs", "all runs, newest first")
-    runs.add_argument("action", nargs="?", choices=["rebuild"], help="make the index anew")
-    _add_json(runs)
+    runs.set_defaults(action=None)
+    actions = runs.add_subparsers(title="actions", metavar="ACTION")
+    rebuild = actions.add_parser("rebuild", help="make the index anew from the run folders")
+    taken = actions.add_parser("import", help="take the runs of another board's lab into this one")
+    taken.add_argument("folder", metavar="FOLDER", help="a copy of that lab, or of a run of it")
+    taken.add_argument("--as", dest="origin", metavar="NAME", help="what that board is called here")
+    for command in (rebuild, taken):
+        command.set_defaults(action=command.prog.split()[-1])
+    for command in (runs, rebuild, taken):
+        _add_json(command)
 
 
 def _add_export(commands: argparse._SubParsersAction[CommandParser]) -> None:

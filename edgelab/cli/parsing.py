@@ -28,7 +28,8 @@ class CommandParser(argparse.ArgumentParser):
             self._know(given)
         found, unknown = super().parse_known_args(given, namespace)
         if unknown:
-            self.error(f"not known: {' '.join(unknown)}")
+            near = _nearest(unknown[0].partition("=")[0], self._option_string_actions)
+            self.error(f"not known: {' '.join(unknown)}{near}")
         return found, unknown
 
     def error(self, message: str) -> NoReturn:

@@ -1,13 +1,16 @@
-"""`edgelab runs`: all runs; `edgelab runs rebuild`: the index anew from the run folders."""
+"""`edgelab runs`: all runs; `rebuild`: the index anew; `import`: the runs of another board."""
 
 from __future__ import annotations
 
 import argparse
 from datetime import datetime
+from pathlib import Path
 
 from edgelab import words
 from edgelab.cli.output import print_json, print_table, say
+from edgelab.cli.program import shown
 from edgelab.home import Home
+from edgelab.importing import Importer
 from edgelab.lab import Lab
 from edgelab.record import RunRecord
 
@@ -15,8 +18,10 @@ TITLES = ("id", "no.", "run", "outcome", "started", "took", "precisions", "image
 
 
 def run(options: argparse.Namespace) -> int:
-    """List or rebuild."""
+    """List, rebuild or import."""
     lab = Lab(Home.default())
+    if options.action == "import":
+        return _import(lab, options)
     lab.recover()
     if options.action == "rebuild":
         return _rebuild(lab, options.json)
@@ -42,6 +47,22 @@ def _rebuild(lab: Lab, as_json: bool) -> int:
     return 0
 
 
+def _import(lab: Lab, options: argparse.Namespace) -> int:
+    """Exit code 1 where something could not be read."""
+    with shown("import") as tell:
+        done = Importer(lab.home, options.origin).take(Path(options.folder).expanduser(), tell)
+    for problem in done.problems:
+        say(words.plain(problem, 400))
+    if options.json:
+        runs = [_document(record) for record in done.runs]
+        print_json({**done._asdict(), "runs": runs})
+    else:
+        boards = ", ".join(sorted({record.spec.origin or "" for record in done.runs}))
+        runs = f"{len(done.runs)} runs of {boards}" if done.runs else "no run"
+        print(f"imported: {runs}; {done.studies} studies; here already: {done.known} runs")
+    return 1 if done.problems else 0
+
+
 def _row(record: RunRecord) -> tuple[str, ...]:
     started = "" if record.started is None else _local(record.started)
     return (
@@ -61,6 +82,7 @@ def _document(record: RunRecord) -> dict[str, object]:
         "run": record.spec.id,
         "number": record.spec.number,
         "title": record.spec.title,
+        "origin": record.spec.origin,
         "task": record.spec.settings.task,
         "model": record.spec.settings.model,
         "dataset": record.spec.settings.dataset,

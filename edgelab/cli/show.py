@@ -81,6 +81,7 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
     settings, dataset = record.spec.settings, record.dataset
     facts = [
         ("run", f"{record.spec.id} (no. {record.spec.number}) {record.spec.title}"),
+        *([("imported from", record.spec.origin)] if record.spec.origin else []),
         ("outcome", record.outcome.value),
         ("took", words.duration(record.duration_s)),
         ("model", settings.model),

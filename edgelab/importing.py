@@ -1,0 +1,164 @@
+"""Bringing runs of another lab into this one, to compare boards: the lab's folder, or a run's.
+
+A run comes with all that was recorded of it, under its own id and a new number. It says which
+board it was made on (`RunSpec.origin`): it can be shown, replayed, compared and exported, but
+neither gone on with here nor taken for what this board does.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from edgelab.durable import locked, replace_file, sync_folder
+from edgelab.home import Home
+from edgelab.problem import Problem
+from edgelab.program import Tell
+from edgelab.queue import next_number
+from edgelab.record import RunRecord
+from edgelab.run_folder import RunFolder
+from edgelab.schema import read_json
+from edgelab.store import Store, read_record
+from edgelab.study import Study
+from edgelab.words import plain
+
+_OF_THAT_LAB = frozenset({"stop", "resume", "stage"})
+"""Files of a run that ask for something there, or tell what it does this moment."""
+
+
+_Run = tuple[RunFolder, RunRecord]
+
+
+class Imported(NamedTuple):
+    """What came of it. `known`: runs that were here already; `problems`: a line each."""
+
+    runs: tuple[RunRecord, ...]
+    studies: int
+    known: int
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Importer:
+    """Into the lab at `home`. `origin`: what the board is called here, else by its own name."""
+
+    home: Home
+    origin: str | None = None
+
+    def take(self, source: Path, tell: Tell) -> Imported:
+        """All runs in `source` that are over, oldest first; what cannot be read costs itself only.
+
+        Safe to repeat: runs that are here already are passed over. Raises Problem where `source`
+        is no lab and no run, OSError where this lab cannot be written.
+        """
+        folders = _run_folders(source)
+        with locked(self.home.import_lock):
+            shutil.rmtree(self.home.importing, ignore_errors=True)  # of one that was killed
+            new = [each for each in folders if not (self.home.runs / each.id).exists()]
+            readable, problems = _readable(new)
+            taken = []
+            for place, (folder, record) in enumerate(readable, start=1):
+                tell(f"{place} of {len(readable)}")
+                taken.append(self._take_run(folder, record))
+            studies, unread = _studies(source, taken)
+            count = sum(map(self._take_study, studies))
+        return Imported(tuple(taken), count, len(folders) - len(new), (*problems, *unread))
+
+    def _take_run(self, folder: RunFolder, record: RunRecord) -> RunRecord:
+        """Complete in a place of its own before it gets its name here, its index entry last."""
+        spec = msgspec.structs.replace(
+            record.spec, number=next_number(self.home), origin=self._origin_of(record)
+        )
+        record = msgspec.structs.replace(record, spec=spec)
+        copy = RunFolder(self.home.importing / folder.id)
+        try:
+            shutil.copytree(folder.path, copy.path, ignore=_left_out, copy_function=_copy)
+            copy.write_spec(spec)
+            replace_file(copy.record, msgspec.json.encode(record))
+            self.home.runs.mkdir(parents=True, exist_ok=True)
+            copy.path.rename(self.home.runs / folder.id)
+        finally:
+            shutil.rmtree(self.home.importing, ignore_errors=True)
+        sync_folder(self.home.runs)
+        Store(self.home).put(record)
+        return record
+
+    def _take_study(self, study: Study) -> bool:
+        path = self.home.studies / f"{study.id}.json"
+        if path.exists():
+            return False
+        taken = msgspec.structs.replace(study, origin=study.origin or self.origin or "another lab")
+        replace_file(path, msgspec.json.format(msgspec.json.encode(taken)))
+        return True
+
+    def _origin_of(self, record: RunRecord) -> str:
+        facts = record.environment
+        name = self.origin or record.spec.origin or facts.get("board") or facts.get("cpu")
+        return plain(name or "another board", 80)
+
+
+def _run_folders(source: Path) -> list[RunFolder]:
+    """Of a lab's folder, of its folder `runs`, or of one run."""
+    if (source / "spec.json").is_file():
+        return [RunFolder(source.absolute())]
+    runs = source / "runs" if (source / "runs").is_dir() else source
+    found = [RunFolder(path.parent.absolute()) for path in sorted(runs.glob("*/spec.json"))]
+    if not found:
+        raise Problem(
+            f"{source}: no run in it; expected a lab's folder (EDGELAB_HOME of the other board, "
+            "with runs/ in it) or a run's"
+        )
+    return found
+
+
+def _readable(folders: Iterable[RunFolder]) -> tuple[list[_Run], list[str]]:
+    """Those that are over with their records, in the order they were made; why not, of the others.
+
+    An id that is none is refused with the record: no name of another lab becomes a path here.
+    """
+    good, problems = [], []
+    for folder in folders:
+        if not folder.record.is_file():
+            problems.append(f"{folder.path}: not over; end it there, or edgelab runs rebuild there")
+            continue
+        try:
+            good.append((folder, read_record(folder)))
+        except Problem as problem:
+            problems.append(str(problem))
+    return sorted(good, key=lambda run: run[1].spec.number), problems
+
+
+def _studies(source: Path, taken: Iterable[RunRecord]) -> tuple[list[Study], list[str]]:
+    """The studies that these runs are part of; why not, of those that cannot be read."""
+    studies, problems = [], []
+    for identity in sorted({run.spec.study for run in taken if run.spec.study}):
+        path = source / "studies" / f"{identity}.json"
+        if path.is_file():
+            try:
+                studies.append(read_json(path, Study))
+            except Problem as problem:
+                problems.append(str(problem))
+    return studies, problems
+
+
+def _left_out(folder: str, names: list[str]) -> set[str]:
+    """Requests to that lab, and what is neither file nor folder: a link may lead anywhere."""
+    paths = {name: Path(folder, name) for name in names}
+    return {
+        name
+        for name, path in paths.items()
+        if name in _OF_THAT_LAB or path.is_symlink() or not (path.is_file() or path.is_dir())
+    }
+
+
+def _copy(source: str, target: str) -> None:
+    """Durably, as everything in a lab is."""
+    shutil.copyfile(source, target)
+    with open(target, "rb") as file:
+        os.fsync(file.fileno())
