@@ -315,16 +315,22 @@ class Table(Drawn, Generic[R], can_focus=True):
     def _arrange(self) -> None:
         # Unattended at the top, the cursor stays at the top: there the newest comes in.
         unattended = self._cursor == 0 and not self.has_focus
-        stood_on = None if self.row is None or unattended else self._identify(self.row)
+        before = self._under_cursor
         words = self.filter.casefold().split()
         self._rows = [row for row in self._all if self._contains(row, words)]
         if self.order is not None:
             self._rows = in_order(self._rows, self.columns[self.order[0]], self.order[1])
         self._measure()
-        self._cursor = self._index_of(stood_on)
+        self._cursor = self._index_of(None if unattended else before)
         self._go_to(self._cursor)
+        if self._under_cursor not in (before, None):  # at the same place, but another row
+            self.post_message(self.Moved(self))
         self._announce()
         self.refresh()
+
+    @property
+    def _under_cursor(self) -> Hashable | None:
+        return None if self.row is None else self._identify(self.row)
 
     def _leave_out_empty(self) -> None:
         ordered = self.columns[self.order[0]] if self.order is not None else None

@@ -472,3 +472,8 @@ async def test_a_vision_language_model_is_asked_with_settings_of_its_own(
         await settle(pilot)
         assert lab.settings == before
         assert "thresholds" in [row.title for row in lab.query_one(SettingsTable).rows]
+        lab.models.action_first()  # another task's, in the place where the filter puts "asked"
+        await settle(pilot)
+        lab.models.show_only("asked")
+        await settle(pilot)
+        assert isinstance(lab.settings, AskSettings)
