@@ -58,8 +58,8 @@ def _import(lab: Lab, options: argparse.Namespace) -> int:
         print_json({**done._asdict(), "runs": runs})
     else:
         boards = ", ".join(sorted({record.spec.origin or "" for record in done.runs}))
-        runs = f"{len(done.runs)} runs of {boards}" if done.runs else "no run"
-        print(f"imported: {runs}; {done.studies} studies; here already: {done.known} runs")
+        taken = f"{len(done.runs)} runs of {boards}" if done.runs else "no run"
+        print(f"imported: {taken}; {done.studies} studies; here already: {done.known} runs")
     return 1 if done.problems else 0
 
 
