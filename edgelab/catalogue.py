@@ -153,7 +153,7 @@ class LocalDataset(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="local"
 ):
     """A dataset on disk: a COCO .json with `images`, a dataset .yaml, a folder of images, or a .csv
-    of labels.
+    of labels, or of questions with `images`.
 
     `classes`, `per_class`, `seed`: which sub-datasets are made of it. `missing`: what to do where
     it is not there.

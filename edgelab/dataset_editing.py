@@ -21,7 +21,7 @@ from edgelab.program import Tell
 FIELDS: dict[str, str] = {
     "name": "small letters, digits, - _",
     "path": "folder, .json, .yaml, .csv",
-    "images": "the image folder of a .json",
+    "images": "folder, of .json or questions",
     "split": "where it has some; empty: val",
     "classes": "count these; empty: all",
     "images a class": "at most; empty: all images",

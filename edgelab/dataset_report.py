@@ -70,7 +70,7 @@ class ClassContent(msgspec.Struct, frozen=True):
 class DatasetReport(msgspec.Struct, frozen=True):
     """A dataset, looked through. `readable`: images with pixels; `findings`: sorted by kind.
 
-    `objects`: None without annotations.
+    `objects`: None without annotations; `questions`: None of data that have none.
     """
 
     version: Annotated[int, Meta(ge=REPORT_VERSION, le=REPORT_VERSION)]
@@ -83,6 +83,7 @@ class DatasetReport(msgspec.Struct, frozen=True):
     crowds: NotNegative
     classes: tuple[ClassContent, ...]
     findings: tuple[Finding, ...]
+    questions: NotNegative | None = None
 
     @property
     def faults(self) -> int:

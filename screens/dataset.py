@@ -41,9 +41,14 @@ CLASSES: tuple[Column[ClassContent], ...] = (
 
 def summary(report: DatasetReport) -> str:
     """How much there is, in one line."""
-    objects = "no annotations" if report.objects is None else count(report.objects, "object")
     readable = f"{report.readable} of {count(report.images, 'image')} can be read"
-    return f"{readable} · {objects} · {count(report.faults, 'fault')}"
+    return f"{readable} · {_content(report)} · {count(report.faults, 'fault')}"
+
+
+def _content(report: DatasetReport) -> str:
+    if report.questions is not None:
+        return count(report.questions, "question")
+    return "no annotations" if report.objects is None else count(report.objects, "object")
 
 
 class DatasetScreen(TableScreen):

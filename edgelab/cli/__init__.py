@@ -246,13 +246,16 @@ def _add_datasets(commands: argparse._SubParsersAction[CommandParser]) -> None:
     add.add_argument(
         "path",
         metavar="PATH",
-        help="a folder, a COCO .json, a dataset .yaml, a .csv of image, label",
+        help="a folder, a COCO .json, a dataset .yaml, a .csv of image and label, or of image, "
+        "question and answer",
     )
     add.add_argument("--title", metavar="TEXT", help="in a few words, what it is")
     add.add_argument("--classes", metavar="A,B", help="count these classes only")
     add.add_argument("--per-class", type=positive_int, metavar="N", help="images a class, at most")
     for command in (check, add):
-        command.add_argument("--images", metavar="DIR", help="the image folder of a COCO .json")
+        command.add_argument(
+            "--images", metavar="DIR", help="the image folder of a COCO .json or of questions"
+        )
         command.add_argument("--split", metavar="NAME", help="which split of it")
 
 

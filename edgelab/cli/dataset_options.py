@@ -16,7 +16,7 @@ def dataset_options(command: argparse.ArgumentParser) -> None:
         "--dataset",
         required=True,
         metavar="D",
-        help="a name, a folder of images, a COCO .json (with --images), a dataset .yaml",
+        help="a name, a folder of images, a COCO .json (with --images), a dataset .yaml, a .csv",
     )
     command.add_argument("--images", metavar="DIR", help="the image folder of a COCO .json")
     command.add_argument("--split", metavar="NAME", help="which split of the dataset")

@@ -65,12 +65,11 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _print(report: DatasetReport) -> None:
-    objects = "no annotations" if report.objects is None else f"{report.objects} objects"
     facts = [
         ("dataset", f"{report.name}, {report.split}"),
         ("file", report.path),
         ("images", f"{report.images}, {report.readable} can be read"),
-        ("counted", f"{objects}, {report.crowds} crowds left out"),
+        _content(report),
     ]
     print_table(("", ""), facts)
     if report.classes:
@@ -82,6 +81,14 @@ def _print(report: DatasetReport) -> None:
     print()
     told = [f"{count} x {kind}" for kind, count in report.by_kind.items() if kind.is_fault]
     print(f"{report.faults} faults: {', '.join(told)}" if told else "no faults")
+
+
+def _content(report: DatasetReport) -> tuple[str, str]:
+    """What there is besides images."""
+    if report.questions is not None:
+        return "asked", f"{report.questions} questions"
+    objects = "no annotations" if report.objects is None else f"{report.objects} objects"
+    return "counted", f"{objects}, {report.crowds} crowds left out"
 
 
 def _class_rows(report: DatasetReport) -> Iterator[list[str]]:

@@ -11,10 +11,18 @@ from runners.checking.coco import list_coco
 from runners.checking.labelled import list_labelled
 from runners.checking.listing import ListedImage, Listing, printable
 from runners.checking.pictures import OnImage, check_pictures
+from runners.checking.questions import list_questions
 from runners.checking.yolo import list_yolo
 from runners.classes import map_classes
 from runners.datasets.dataset import WHOLE, Dataset, sample_at
-from runners.datasets.files import CocoFiles, DataFiles, ImageFiles, LabelledFiles, YoloFiles
+from runners.datasets.files import (
+    CocoFiles,
+    DataFiles,
+    ImageFiles,
+    LabelledFiles,
+    QuestionFiles,
+    YoloFiles,
+)
 from runners.datasets.folder import images_in
 from runners.datasets.source import Source
 from runners.model_file import ModelFile
@@ -49,6 +57,7 @@ def check_dataset(
         crowds=crowds,
         classes=classes,
         findings=listing.sorted_findings(),
+        questions=files.questions.count if isinstance(files, QuestionFiles) else None,
     )
 
 
@@ -60,6 +69,8 @@ def _listing(files: DataFiles) -> Listing:
             return list_yolo(files)
         case LabelledFiles():
             return list_labelled(files)
+        case QuestionFiles(questions):
+            return list_questions(questions)
         case ImageFiles(folder):
             paths = images_in(folder)
             if not paths:
@@ -76,6 +87,8 @@ def _path_of(files: DataFiles) -> object:
             return files.dataset.file
         case LabelledFiles():
             return files.table
+        case QuestionFiles():
+            return files.questions.table
         case ImageFiles():
             return files.folder
 

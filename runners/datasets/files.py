@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runners.datasets.dataset import Dataset
+from runners.datasets.questions_csv import Questions
 from runners.datasets.yolo_yaml import YoloDataset
 
 
@@ -40,4 +41,11 @@ class LabelledFiles:
     dataset: Dataset
 
 
-DataFiles = CocoFiles | YoloFiles | ImageFiles | LabelledFiles
+@dataclass(frozen=True)
+class QuestionFiles:
+    """The images that a .csv names, and what is asked about each."""
+
+    questions: Questions
+
+
+DataFiles = CocoFiles | YoloFiles | ImageFiles | LabelledFiles | QuestionFiles

@@ -21,11 +21,21 @@ from edgelab.settings.base import MeasureSettings
 from runners.datasets import charts, shapes
 from runners.datasets.coco import read_coco
 from runners.datasets.dataset import Dataset, Sample, evenly
-from runners.datasets.files import CocoFiles, DataFiles, ImageFiles, LabelledFiles, YoloFiles
+from runners.datasets.files import (
+    CocoFiles,
+    DataFiles,
+    ImageFiles,
+    LabelledFiles,
+    QuestionFiles,
+    YoloFiles,
+)
 from runners.datasets.folder import read_folder
 from runners.datasets.labels_csv import read_csv, split_of
+from runners.datasets.questions_csv import asks_questions, read_questions
 from runners.datasets.subset import of_classes, per_class
 from runners.datasets.yolo_yaml import YoloDataset
+
+_IMAGES_BESIDE = "a folder of images is named beside a COCO .json or a .csv of questions only"
 
 OnImage = Callable[[str, int, int], None]
 """Told while a split is being drawn: its name, images done, images in all."""
@@ -114,8 +124,8 @@ def open_source(
             f"{settings.dataset}: neither a dataset of the catalogue nor a file or folder "
             "(`edgelab datasets` lists the catalogue)"
         )
-    if settings.images is not None and path.suffix.lower() != ".json":
-        raise Problem(f"{path}: a folder of images is named beside a COCO .json only")
+    if settings.images is not None and path.suffix.lower() not in (".json", ".csv"):
+        raise Problem(f"{path}: {_IMAGES_BESIDE}")
     images = Path(settings.images).expanduser() if settings.images else None
     return _at_path(path, images, path.stem, "val", None)
 
@@ -156,10 +166,16 @@ def _at_path(
             default_split,
             calibration,
         )
+    if path.suffix.lower() == ".csv" and asks_questions(path):
+        data = read_questions(path, images)
+        return Source(lambda _: data.images(name), lambda _: QuestionFiles(data))
     if path.suffix.lower() == ".csv":
+        if images is not None:
+            raise Problem(f"{path}: {_IMAGES_BESIDE}")
         return _of_table(path, name, default_split)
     raise Problem(
-        f"{path}: expected a folder of images, a COCO .json, a dataset .yaml or a .csv of labels"
+        f"{path}: expected a folder of images, a COCO .json, a dataset .yaml or a .csv of labels "
+        "or questions"
     )
 
 

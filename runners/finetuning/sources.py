@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -15,10 +14,9 @@ from runners.datasets import charts
 from runners.datasets.dataset import sample_inside
 from runners.datasets.labelled import SPLITS, Picture, picture_of
 from runners.datasets.labelled_sources import open_labelled
+from runners.datasets.questions_csv import COLUMNS, read_questions
 from runners.datasets.source import OnImage
 from runners.finetuning.prompts import Prompts
-
-_COLUMNS = ("image", "question", "answer")
 
 
 class Ask(NamedTuple):
@@ -121,37 +119,14 @@ def _charts(
 def _questions(path: Path, name: str, images: str | None) -> Opened:
     """A .csv of image, question and answer; an image may have several lines."""
     if path.suffix.lower() != ".csv":
-        raise Problem(f"{path}: has no questions: charts have, or a .csv of {', '.join(_COLUMNS)}")
-    folder = Path(images).expanduser() if images else path.parent
-    asks: dict[str, list[Ask]] = {}
-    for image, question, answer in _rows(path):
-        asks.setdefault(image, []).append(Ask(question, answer))
+        raise Problem(f"{path}: has no questions: charts have, or a .csv of {', '.join(COLUMNS)}")
+    data = read_questions(path, Path(images).expanduser() if images else None)
     candidates = [
-        Candidate(picture_of(sample_inside(folder, image), 0), None, tuple(each))
-        for image, each in asks.items()
+        Candidate(
+            picture_of(sample_inside(data.folder, image), 0),
+            None,
+            tuple(Ask(row.question, row.answer) for row in rows),
+        )
+        for image, rows in data.by_image.items()
     ]
     return Opened(name, (), {None: candidates})
-
-
-def _rows(path: Path) -> Iterator[tuple[str, ...]]:
-    """The cells of each line, in the order of `_COLUMNS`; raises Problem naming the line."""
-    found = False
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            for column in _COLUMNS:
-                if column not in (reader.fieldnames or ()):
-                    raise Problem(f"{path}: no column {column!r}, expected {', '.join(_COLUMNS)}")
-            for row in reader:
-                cells = tuple((row[column] or "").strip() for column in _COLUMNS)
-                if "" in cells:
-                    empty = _COLUMNS[cells.index("")]
-                    raise Problem(f"{path}:{reader.line_num}: {empty} is empty")
-                found = True
-                yield cells
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise Problem(f"{path}: not a CSV file in UTF-8 ({error})") from None
-    except OSError as error:
-        raise Problem(f"{path}: cannot be read ({error.strerror})") from None
-    if not found:
-        raise Problem(f"{path}: no rows")

@@ -20,7 +20,7 @@ from runners.datasets.source import open_source
 from tests.runners.colour_detector import some_cells, write_cells
 
 
-def check(home: Home, dataset: Path, split: str | None = None) -> DatasetReport:
+def check(home: Home, dataset: Path | str, split: str | None = None) -> DatasetReport:
     settings = DetectSettings(model="none", dataset=str(dataset), split=split)
     source = open_source(settings, Catalogue(home), home, lambda *_: None)
     return check_dataset(source, settings, None, lambda *_: None)
@@ -97,6 +97,24 @@ def test_a_table_of_labels(home: Home, tmp_path: Path) -> None:
     assert (report.split, report.images) == ("train", 1)
     with pytest.raises(Problem, match="no split 'val', it has train, test"):
         check(home, file, "val")
+
+
+def test_a_table_of_questions(home: Home, tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "photos"):
+        folder.mkdir(exist_ok=True)
+    write_cells(tmp_path / "photos" / "a.png", some_cells(1, 2))
+    file = tmp_path / "asked.csv"
+    file.write_text("image,question,answer\na.png,many?,2\na.png,many?,3\nb.png,red?,no\n")
+    profile = home.profiles / "datasets" / "asked.toml"
+    profile.parent.mkdir(parents=True)
+    profile.write_text(
+        'schema_version = 1\nkind = "local"\ntitle = "Asked"\n'
+        f'path = "{file}"\nimages = "{tmp_path}/photos"\n'
+    )
+    report = check(home, "asked")
+    assert found(report) == [("missing image", "b.png"), ("bad label", "a.png")]
+    assert (report.questions, report.images, report.readable) == (3, 2, 1)
+    assert (report.objects, report.classes) == (None, ())
 
 
 @given(st.tuples(*(st.floats(-100, 200) for _ in range(4))), st.booleans())

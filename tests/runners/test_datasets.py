@@ -323,7 +323,7 @@ class TestSource:
         assert told[-1][1] == told[-1][2] == len(told)
 
     def test_images_go_with_coco_only(self, home: Home, tmp_path: Path) -> None:
-        with pytest.raises(Problem, match=r"beside a COCO \.json only"):
+        with pytest.raises(Problem, match=r"beside a COCO \.json or a \.csv"):
             self.open(home, dataset=str(tmp_path), images=str(tmp_path))
 
     def test_an_unknown_name(self, home: Home) -> None:
