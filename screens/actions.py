@@ -108,6 +108,11 @@ ACTIONS: tuple[Action, ...] = (
         ("g", "resume", "go on", "Go on with this run, which ended before its time"),
         ("u", "unmark", "unmark", "Take all marks off"),
     ),
+    *_at(
+        Place.RUNS,
+        ("plus,equals_sign", "import", "import", "Import the runs of another board's lab"),
+        footer=False,
+    ),
     Action("space", "play", "play", "Play the run back, or pause", Place.RUN),
     *_at(
         Place.RUN,

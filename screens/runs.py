@@ -1,22 +1,27 @@
-"""All runs: filter, sort, mark, delete, export, open."""
+"""All runs: filter, sort, mark, delete, export, import, open."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
+from textual.message import Message
 
 from edgelab.compared import has_result, runs_table
 from edgelab.export import results_csv
+from edgelab.importing import Imported
+from edgelab.problem import Problem
 from edgelab.record import RunRecord
 from edgelab.result_table import ResultTable
 from screens.actions import Place, bindings
+from screens.background import in_background
 from screens.choose_table import ask_for_table
 from screens.columns import RUN_COLUMNS
 from screens.compare import CompareScreen
 from screens.dialogs import Ask
 from screens.face import Face
+from screens.import_form import ImportForm, Source
 from screens.ink import count
 from screens.run import RunScreen
 from screens.table_screen import TableScreen
@@ -33,6 +38,13 @@ class RunsScreen(TableScreen):
     BINDINGS = bindings(Place.RUNS)
     AUTO_FOCUS = "#runs"
     place = Place.RUNS
+
+    class Told(Message):
+        """The import tells how far it is."""
+
+        def __init__(self, line: str) -> None:
+            super().__init__()
+            self.line = line
 
     def __init__(self, face: Face) -> None:
         super().__init__(face)
@@ -106,6 +118,44 @@ class RunsScreen(TableScreen):
         self.app.push_screen(
             Ask(self.face, question, f"All that was recorded of {them} is lost."), delete
         )
+
+    def action_import(self) -> None:
+        """Ask which folder holds the runs of another board, and bring them in."""
+        if self.console.snapshot.current is not None:
+            self.console.say("a run is on, and copying would disturb it: import when it is over")
+            return
+
+        def begin(source: Source | None) -> None:
+            if source is not None:
+                self._import(source)
+
+        self.app.push_screen(ImportForm(self.face), begin)
+
+    @work(exclusive=True, group="import")
+    async def _import(self, source: Source) -> None:
+        def tell(said: str) -> None:
+            self.post_message(self.Told(said))
+
+        try:
+            done = await in_background(partial(source.take, self.console.lab.home, tell))
+        except (Problem, OSError) as problem:
+            self.console.say(str(problem), bad=True)
+        else:
+            self._tell_imported(done)
+        self.table.caption("")
+        self.console.look()
+
+    @on(Told)
+    def _tell_importing(self, event: Told) -> None:
+        self.table.caption(f"importing {event.line}")
+
+    def _tell_imported(self, done: Imported) -> None:
+        self.console.say(
+            f"{count(len(done.runs), 'run')} imported, {done.known} here already"
+            + (f", {len(done.problems)} not" if done.problems else "")
+        )
+        if done.problems:
+            self.console.say(done.problems[0], bad=True)
 
     def action_stop(self) -> None:
         """Stop this run, after asking."""

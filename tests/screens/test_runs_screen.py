@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from textual.screen import Screen
@@ -12,6 +13,7 @@ from edgelab.records import Outcome
 from edgelab.settings.detect import DetectSettings
 from screens.app import Console
 from screens.dialogs import Ask
+from screens.import_form import ImportForm
 from screens.lab import LabScreen
 from screens.run import RunScreen
 from screens.runs import RunsScreen
@@ -189,3 +191,30 @@ async def test_g_goes_on_with_a_run_that_ended_before_its_time(
         assert [run.outcome for run in runs_of(console).table.rows if run.spec.number == 2] == [
             Outcome.QUEUED
         ]
+
+
+async def test_plus_imports_the_runs_of_another_board(
+    open_console: Opener, record: Recorder, tmp_path: Path
+) -> None:
+    orange = Home(tmp_path / "orange")
+    orange.root.mkdir()
+    RecordedRun(orange, number=7).complete()
+    RecordedRun(orange, number=8).queue()
+    record(1).complete()
+    console = open_console()
+    async with console.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "a", "plus")
+        form = console.screen
+        assert isinstance(form, ImportForm)
+        await press(pilot, "enter")
+        assert "no such folder" in said(form)
+        form.field("folder").value = str(orange.root)
+        form.field("board").value = "roof"
+        await press(pilot, "enter")
+        await settle(pilot)
+        assert numbers(console) == [2, 1]
+        assert [record.spec.origin for record in runs_of(console).table.rows] == ["roof", None]
+        told = " ".join(notice.message for notice in console._notifications)
+        assert "1 run imported, 0 here already, 1 not" in told
+        assert "a0000008: not over" in told
