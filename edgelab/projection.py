@@ -58,6 +58,9 @@ from edgelab.tally import PassTally
 from edgelab.training_state import TrainingState
 from edgelab.verdict import Conditions, conditions
 
+STARTING = "starting"
+"""What a step does until its runner tells of a phase: it loads its libraries."""
+
 RECENT = 240
 """How many latencies and samples the live panels can show."""
 

@@ -31,7 +31,8 @@ from edgelab.run_folder import RunFolder
 from screens.widgets.table import Column
 
 _LOG_BYTES = 65536
-_LONG = 500
+LONG = 500
+"""Of a value, or of a line of the log: more is not shown."""
 
 
 class Fact(NamedTuple):
@@ -44,11 +45,11 @@ class Fact(NamedTuple):
 
 FACT_COLUMNS: tuple[Column[Fact], ...] = (
     Column("fact", lambda fact: words.plain(fact.name, 28), tone=lambda _: "label"),
-    Column("value", lambda fact: words.plain(fact.value, _LONG), flex=True),
+    Column("value", lambda fact: words.plain(fact.value, LONG), flex=True),
 )
 
 LOG_COLUMNS: tuple[Column[Fact], ...] = (
-    Column("line", lambda fact: words.plain(fact.value, _LONG), flex=True),
+    Column("line", lambda fact: words.plain(fact.value, LONG), flex=True),
 )
 
 

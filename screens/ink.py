@@ -71,14 +71,23 @@ def spread(left: Sequence[Ink], right: Sequence[Ink], width: int) -> Line:
 
 
 def wrap(text: str, width: int, tone: Tone = "plain", most: int = 10) -> list[Line]:
-    """Text over several lines, broken at spaces where there are any; at most `most` lines."""
+    """Text over several lines, broken at spaces where there are any; at most `most` lines.
+
+    What has no room is told by the dots at the end of the last.
+    """
     lines: list[Line] = []
     for paragraph in text.splitlines() or [""]:
         for row in _rows(paragraph, max(1, width)):
             if len(lines) == most:
-                return lines
+                return [*lines[:-1], _cut(lines[-1], max(1, width))] if lines else lines
             lines.append((Ink(row, tone),))
     return lines
+
+
+def _cut(line: Line, width: int) -> Line:
+    (ink,) = line
+    room = min(cell_len(ink.text), max(1, width - 1))
+    return (Ink(set_cell_size(ink.text, room) + "…", ink.tone),)
 
 
 def flow(cells: Iterable[Line], width: int) -> list[Line]:

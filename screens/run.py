@@ -29,13 +29,14 @@ from screens.breakdown import class_table, count_table, lines_at
 from screens.classes import class_columns, class_identity, class_lines, summary
 from screens.doctor import DOCTOR_COLUMNS, findings
 from screens.face import Face
-from screens.facts import FACT_COLUMNS, LOG_COLUMNS, Fact, facts_of, log_of
+from screens.facts import FACT_COLUMNS, LOG_COLUMNS, LONG, Fact, facts_of, log_of
 from screens.ink import count
 from screens.items import item_columns, item_identity, worst_first
 from screens.scores import score_columns, score_identity
 from screens.table_screen import TableScreen
 from screens.watch import Snapshot
 from screens.widgets.charts import HistogramPane, ReplayBar, TimelinePane
+from screens.widgets.detail_pane import DetailPane
 from screens.widgets.filter_line import FilterLine
 from screens.widgets.lines import KeyLine, StatusLine, TabLine
 from screens.widgets.live import LivePanels
@@ -109,6 +110,7 @@ class RunScreen(TableScreen):
             LOG_COLUMNS, lambda f: f.number, face, "Log", "log", headed=False, pinned=0,
             nothing="The runner printed nothing.",
         )  # fmt: skip
+        yield DetailPane(face)
         yield Table(
             DOCTOR_COLUMNS, lambda f: f.number, face, "Quantisation doctor", "doctor", headed=False,
             nothing="No model was converted for this run.",
@@ -290,10 +292,19 @@ class RunScreen(TableScreen):
         self.query_one(TabLine).open(tab)
         if tab not in ("live", "charts"):
             self.set_focus(self.query_one(f"#{tab}"))
+            self._explain()
         else:
             self.set_focus(None)
         if self.source is not None:
             self.call_after_refresh(self._draw)
+
+    @on(Table.Moved, "#facts, #log")
+    def _explain(self) -> None:
+        """The whole of a fact, or of a line of the log: a reason is longer than a row."""
+        for table in self.query("#facts, #log").results(Table):
+            if table.display:
+                said = table.row.value if table.row else ""
+                self.query_one(DetailPane).say(words.plain(said, LONG))
 
     def action_play(self) -> None:
         """Play, or pause."""

@@ -24,7 +24,7 @@ from edgelab.learned import (
 )
 from edgelab.pass_state import PassState
 from edgelab.problem import Problem
-from edgelab.projection import RunProjection
+from edgelab.projection import STARTING, RunProjection
 from edgelab.reader import LiveRun, Replay
 from edgelab.record import RunRecord
 from edgelab.records import MEASURE, TRAIN, Outcome
@@ -128,9 +128,10 @@ def _progress(run: RunProjection) -> tuple[str, str]:
         return "waiting in the queue", ""
     if run.waiting is not None:
         return words.plain(f"{run.spec.title}: {run.waiting.text}"), ""
+    doing = (run.spec.title, run.step, run.phase.name if run.phase else STARTING)
+    headline = words.plain(": ".join(each for each in doing if each))
     if run.phase is None:
-        return words.plain(f"{run.spec.title}: starting"), ""
-    headline = words.plain(f"{run.spec.title}: {run.step}: {run.phase.name}")
+        return headline, ""
     if run.current is not None and run.current.tally.done and run.phase.name == MEASURE:
         return headline, _measured(run, run.current)
     if run.training is not None and run.phase.name == TRAIN:

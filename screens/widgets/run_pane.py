@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgelab import words
 from edgelab.conversion import ConversionReport
-from edgelab.projection import RunProjection
+from edgelab.projection import STARTING, RunProjection
 from edgelab.records import TRAIN, AskedItem, Asking, ClassifiedItem, Item, Outcome
 from edgelab.settings.convert import ConversionSettings
 from screens.ink import BLANK, Ink, Line, Tone, bar, flow, label, spread, strong, width_of, wrap
@@ -90,8 +90,7 @@ def _step(run: RunProjection) -> list[Ink]:
     step = [Ink(run.step or "")]
     if run.step in names:
         step.append(label(f" ({names.index(run.step) + 1} of {len(names)})"))
-    if run.phase is not None:
-        step.append(label(f" · {words.plain(run.phase.name)}"))
+    step.append(label(f" · {words.plain(run.phase.name) if run.phase else STARTING}"))
     return step
 
 

@@ -35,6 +35,8 @@ def test_wrapping_loses_no_letter(text: str, width: int) -> None:
 
 def test_wrap_stops_at_most() -> None:
     assert len(wrap("a b c d", 1, most=2)) == 2
+    assert [row[0].text for row in wrap("one two three", 4, most=2)] == ["one", "two…"]
+    assert wrap("one two", 4, most=2)[-1] == wrap("two", 4)[0], "nothing is left out"
 
 
 @given(st.floats(-1, 2), st.integers(0, 40))

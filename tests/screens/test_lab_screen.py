@@ -8,10 +8,11 @@ import pytest
 from textual.widgets import Input
 
 from edgelab.home import Home
+from edgelab.journal import JournalWriter
 from edgelab.lab import Lab
 from edgelab.presets import quick
 from edgelab.queue import queued
-from edgelab.records import Outcome, Sample
+from edgelab.records import Outcome, Sample, StepStarted
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import DETECTOR_PRECISIONS, Precision
 from screens.app import Console
@@ -99,6 +100,10 @@ async def test_a_run_is_watched_live_to_its_end(open_console: Opener, record: Re
         lab.tick()
         assert "80 of 240 images" in lab.panels.run_pane.text
         assert [row.summary.precision for row in lab.results.rows] == [Precision.FP32] * 3
+        with JournalWriter(run.folder.life) as life:
+            life.append(StepStarted(run.t, "fp16", 4301))
+        lab.tick()
+        assert "fp16 (2 of 3) · starting" in lab.panels.run_pane.text
         run.end(Outcome.KILLED, "fp16: killed by SIGKILL, by whom is not known")
         lab.tick()
         await settle(pilot)

@@ -17,6 +17,7 @@ from edgelab.settings.common import DETECTOR_PRECISIONS, Precision
 from screens.app import Console
 from screens.items import ItemRow
 from screens.run import RunScreen
+from screens.widgets.detail_pane import DetailPane
 from screens.widgets.live import LivePanels
 from screens.widgets.table import Table
 from tests.screens.conftest import press, settle
@@ -213,6 +214,11 @@ async def test_facts_tell_what_was_executed_and_the_log_is_there(
         log = screen.query_one("#log", Table)
         assert log.display
         assert [fact.value for fact in log.rows][-1].startswith("ValueError")
+        detail = screen.query_one(DetailPane)
+        assert detail.display
+        assert detail.said == "ValueError: 80 classes, the dataset has 5", "a row may be cut"
+        await press(pilot, "4", "down", "down", "down")
+        assert detail.said == facts["reason"]
 
 
 async def test_a_run_that_is_on_opens_live(open_console: Opener, record: Recorder) -> None:
