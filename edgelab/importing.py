@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -60,15 +61,29 @@ class Importer:
         folders = _run_folders(source)
         with locked(self.home.import_lock):
             shutil.rmtree(self.home.importing, ignore_errors=True)  # of one that was killed
+            self._index_what_lacks()
             new = [each for each in folders if not (self.home.runs / each.id).exists()]
             readable, problems = _readable(new)
             taken = []
             for place, (folder, record) in enumerate(readable, start=1):
                 tell(f"{place} of {len(readable)}")
-                taken.append(self._take_run(folder, record))
+                try:
+                    taken.append(self._take_run(folder, record))
+                except Problem as problem:
+                    problems.append(str(problem))
             studies, unread = _studies(source, taken)
             count = sum(map(self._take_study, studies))
         return Imported(tuple(taken), count, len(folders) - len(new), (*problems, *unread))
+
+    def _index_what_lacks(self) -> None:
+        """An import that was killed may have left a whole run without its index entry."""
+        store = Store(self.home)
+        known = {record.spec.id for record in store.all()}
+        for path in sorted(self.home.runs.glob("*/record.json")):
+            folder = RunFolder(path.parent)
+            with suppress(Problem):
+                if folder.id not in known and (record := read_record(folder)).spec.origin:
+                    store.put(record)
 
     def _take_run(self, folder: RunFolder, record: RunRecord) -> RunRecord:
         """Complete in a place of its own before it gets its name here, its index entry last."""
@@ -78,7 +93,7 @@ class Importer:
         record = msgspec.structs.replace(record, spec=spec)
         copy = RunFolder(self.home.importing / folder.id)
         try:
-            shutil.copytree(folder.path, copy.path, ignore=_left_out, copy_function=_copy)
+            _copy_folder(folder.path, copy.path, besides=_OF_THAT_LAB)
             copy.write_spec(spec)
             replace_file(copy.record, msgspec.json.encode(record))
             self.home.runs.mkdir(parents=True, exist_ok=True)
@@ -93,8 +108,7 @@ class Importer:
         path = self.home.studies / f"{study.id}.json"
         if path.exists():
             return False
-        taken = msgspec.structs.replace(study, origin=study.origin or self.origin or "another lab")
-        replace_file(path, msgspec.json.format(msgspec.json.encode(taken)))
+        replace_file(path, msgspec.json.format(msgspec.json.encode(study)))
         return True
 
     def _origin_of(self, record: RunRecord) -> str:
@@ -135,30 +149,41 @@ def _readable(folders: Iterable[RunFolder]) -> tuple[list[_Run], list[str]]:
 
 
 def _studies(source: Path, taken: Iterable[RunRecord]) -> tuple[list[Study], list[str]]:
-    """The studies that these runs are part of; why not, of those that cannot be read."""
+    """The studies that these runs are part of, of the same board; why not, of what is broken."""
     studies, problems = [], []
-    for identity in sorted({run.spec.study for run in taken if run.spec.study}):
+    origins = {run.spec.study: run.spec.origin for run in taken if run.spec.study}
+    for identity, origin in origins.items():
         path = source / "studies" / f"{identity}.json"
         if path.is_file():
             try:
-                studies.append(read_json(path, Study))
+                studies.append(msgspec.structs.replace(read_json(path, Study), origin=origin))
             except Problem as problem:
                 problems.append(str(problem))
     return studies, problems
 
 
-def _left_out(folder: str, names: list[str]) -> set[str]:
-    """Requests to that lab, and what is neither file nor folder: a link may lead anywhere."""
-    paths = {name: Path(folder, name) for name in names}
-    return {
-        name
-        for name, path in paths.items()
-        if name in _OF_THAT_LAB or path.is_symlink() or not (path.is_file() or path.is_dir())
-    }
+def _copy_folder(source: Path, target: Path, besides: frozenset[str] = frozenset()) -> None:
+    """All files and folders; what is neither is left out: a link may lead anywhere.
+
+    Raises Problem where a file cannot be read, OSError where one cannot be written.
+    """
+    target.mkdir(parents=True)
+    for path in sorted(source.iterdir()):
+        if path.is_symlink() or path.name in besides:
+            continue
+        if path.is_dir():
+            _copy_folder(path, target / path.name)
+        elif path.is_file():
+            _copy_file(path, target / path.name)
 
 
-def _copy(source: str, target: str) -> None:
+def _copy_file(source: Path, target: Path) -> None:
     """Durably, as everything in a lab is."""
-    shutil.copyfile(source, target)
-    with open(target, "rb") as file:
-        os.fsync(file.fileno())
+    try:
+        file = source.open("rb")
+    except OSError as error:
+        raise Problem(f"{source}: cannot be read ({error.strerror})") from None
+    with file, target.open("wb") as copy:
+        shutil.copyfileobj(file, copy)
+        copy.flush()
+        os.fsync(copy.fileno())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -127,6 +128,40 @@ def test_a_full_disk_leaves_nothing_half(
     assert not lab.home.importing.exists()
     monkeypatch.undo()
     assert len(take(lab.home, board).runs) == 2
+
+
+def test_an_import_that_was_killed_is_made_whole_by_the_next(
+    lab: Lab, board: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgelab.importing.Store.put", killed)
+    with pytest.raises(KeyboardInterrupt):
+        take(lab.home, board)
+    monkeypatch.undo()
+    assert lab.runs() == []
+    (lab.home.importing / "a0000002").mkdir(parents=True)
+    done = take(lab.home, board)
+    assert ([run.spec.id for run in done.runs], done.known) == (["a0000002"], 1)
+    assert [run.spec.id for run in lab.runs()] == ["a0000002", "a0000001"]
+
+
+def test_a_file_that_cannot_be_read_costs_its_run(
+    lab: Lab, board: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.open
+
+    def denied(path: Path, *args: Any, **options: Any) -> Any:
+        if path == board.runs / "a0000001" / "items.jsonl":
+            raise PermissionError(13, "Permission denied")
+        return real(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", denied)
+    done = take(lab.home, board)
+    assert [run.spec.id for run in done.runs] == ["a0000002"]
+    assert any("items.jsonl: cannot be read (Permission denied)" in each for each in done.problems)
+    assert [path.name for path in lab.home.runs.iterdir()] == ["a0000002"]
 
 
 def test_a_folder_without_runs_says_what_is_expected(lab: Lab, tmp_path: Path) -> None:
