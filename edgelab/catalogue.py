@@ -18,7 +18,7 @@ from msgspec import Meta
 
 from edgelab.boards import BoardProfile
 from edgelab.home import Home
-from edgelab.problem import Problem
+from edgelab.problem import Problem, told
 from edgelab.reference import Reference
 from edgelab.schema import SchemaProblem, read_toml
 from edgelab.settings.common import (
@@ -244,7 +244,12 @@ class Catalogue:
     def _entries(self, folder: str, pattern: str, kind: Any, name_of: Any) -> list[Entry[Any]]:
         found: dict[str, Entry[Any]] = {}
         for root in self._roots:
-            for path in sorted((root / folder).glob(pattern)):
+            try:
+                paths = sorted((root / folder).glob(pattern))
+            except OSError as error:
+                found[folder] = Entry(folder, root / folder, None, told(error))
+                continue
+            for path in paths:
                 name = name_of(path)
                 if name not in found:
                     found[name] = _entry(name, path, kind)

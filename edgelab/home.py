@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +23,19 @@ class Home:
         # Imported here: programs that only carry paths have no need of it.
         import platformdirs
 
-        root = Path(named).expanduser() if named else platformdirs.user_data_path("edgelab")
         try:
+            root = Path(named).expanduser() if named else platformdirs.user_data_path("edgelab")
             str(root).encode()
+        except RuntimeError:
+            raise Problem(f"EDGELAB_HOME={named}: there is no such user") from None
         except UnicodeEncodeError:
             raise Problem("EDGELAB_HOME: the path is not valid UTF-8") from None
         return Home(root.absolute())
+
+    def look_into(self) -> None:
+        """Raises OSError where the folder is there, but is none or may not be looked into."""
+        with suppress(FileNotFoundError):
+            self.index.stat()
 
     @property
     def runs(self) -> Path:

@@ -16,7 +16,7 @@ from textual.message import Message
 from edgelab import words
 from edgelab.export import write_csv
 from edgelab.lab import Lab
-from edgelab.problem import Problem
+from edgelab.problem import Problem, told
 from edgelab.record import RunRecord
 from edgelab.records import Sample
 from edgelab.run_folder import RunFolder
@@ -128,7 +128,7 @@ class Console(App[None]):
         try:
             self.lab.recover()
         except (Problem, OSError) as problem:
-            self.post_message(self.Failed(str(problem)))
+            self.post_message(self.Failed(told(problem)))
 
     def look(self) -> None:
         """Read the lab where anything changed."""
@@ -140,8 +140,8 @@ class Console(App[None]):
         """Read the lab in a thread."""
         try:
             self.post_message(self.Looked(self._watch.read()))
-        except Problem as problem:
-            self.post_message(self.Failed(str(problem)))
+        except (Problem, OSError) as problem:
+            self.post_message(self.Failed(told(problem)))
 
     @work(thread=True, group="submit")
     def submit(self, settings: Settings, title: str) -> None:
@@ -149,7 +149,7 @@ class Console(App[None]):
         try:
             spec = self.lab.submit(settings, title)
         except (Problem, OSError) as problem:
-            self.post_message(self.Failed(str(problem)))
+            self.post_message(self.Failed(told(problem)))
         else:
             self.post_message(self.Submitted(spec))
 
@@ -159,7 +159,7 @@ class Console(App[None]):
         try:
             self.lab.stop(folder)
         except (Problem, OSError) as problem:
-            self.post_message(self.Failed(str(problem)))
+            self.post_message(self.Failed(told(problem)))
 
     @work(thread=True, group="resume")
     def resume_run(self, folder: RunFolder) -> None:
@@ -167,7 +167,7 @@ class Console(App[None]):
         try:
             self.lab.resume(folder)
         except (Problem, OSError) as problem:
-            self.post_message(self.Failed(str(problem)))
+            self.post_message(self.Failed(told(problem)))
         else:
             self.call_from_thread(self.look)
 
@@ -177,7 +177,7 @@ class Console(App[None]):
         try:
             spec, change = retry_smaller(self.lab, self.lab.record(self.lab.folder(record.spec.id)))
         except (Problem, OSError) as problem:
-            self.post_message(self.Failed(str(problem)))
+            self.post_message(self.Failed(told(problem)))
         else:
             self.call_from_thread(self.look)
             self.call_from_thread(self.say, f"run #{spec.number} is queued, {change}")
@@ -189,7 +189,7 @@ class Console(App[None]):
         try:
             write_csv(path, text())
         except (Problem, OSError) as problem:
-            self.post_message(self.Failed(str(problem)))
+            self.post_message(self.Failed(told(problem)))
         else:
             self.post_message(self.Wrote(path, what))
 
@@ -200,7 +200,7 @@ class Console(App[None]):
             try:
                 self.lab.delete(folder)
             except (Problem, OSError) as problem:
-                self.post_message(self.Failed(str(problem)))
+                self.post_message(self.Failed(told(problem)))
         self.call_from_thread(self.look)
 
     def say(self, text: str, bad: bool = False) -> None:

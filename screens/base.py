@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.screen import Screen
 
-from edgelab.problem import Problem
+from edgelab.problem import Problem, told
 from edgelab.reader import RunSource
 from edgelab.record import RunRecord
 from edgelab.run_folder import RunFolder
@@ -65,7 +65,7 @@ class ConsoleScreen(Screen[None]):
             return source.advance()
         except (Problem, OSError) as problem:
             self.move(False)
-            self.console.say(str(problem), bad=True)
+            self.console.say(told(problem), bad=True)
             return False
 
     def on_mount(self) -> None:

@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from edgelab import words as plain_words
 from edgelab.catalogue import Catalogue, Entry
 from edgelab.compared import STUDY_PREFIX, has_result, table_named
-from edgelab.problem import Problem
+from edgelab.problem import Problem, told
 from edgelab.record import RunRecord
 from edgelab.reference import Reference
 from edgelab.references import PREFIX
@@ -112,7 +112,7 @@ def ask_for_table(
         try:
             found = await in_background(partial(table_named, console.lab, name))
         except (Problem, OSError) as problem:
-            console.say(str(problem), bad=True)
+            console.say(told(problem), bad=True)
         else:
             then(found)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import TypeVar
 
 from edgelab import words
@@ -77,7 +76,7 @@ def _precisions(record: RunRecord) -> str:
 
 
 def _when(record: RunRecord) -> str:
-    return f"{datetime.fromtimestamp(record.started or record.spec.created):%Y-%m-%d %H:%M}"
+    return words.moment(record.started or record.spec.created)
 
 
 def _settings(record: RunRecord) -> TaskSettings:

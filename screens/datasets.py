@@ -15,7 +15,7 @@ from edgelab.catalogue import Catalogue, DatasetProfile, Entry
 from edgelab.dataset_editing import NewDataset, add_dataset
 from edgelab.dataset_report import DatasetReport
 from edgelab.dataset_tables import datasets_csv, where
-from edgelab.problem import Problem
+from edgelab.problem import Problem, told
 from edgelab.program import Tell
 from screens.actions import Place, bindings
 from screens.background import in_background
@@ -107,7 +107,7 @@ class DatasetsScreen(TableScreen):
         try:
             report = await in_background(partial(find, tell))
         except (Problem, OSError) as problem:
-            self.console.say(str(problem), bad=True)
+            self.console.say(told(problem), bad=True)
         else:
             then(report)
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from itertools import chain
 from typing import NamedTuple
 
@@ -79,7 +78,7 @@ def _run(record: RunRecord, folder: RunFolder) -> Iterator[tuple[str, str]]:
     for row in record.reason.splitlines():
         yield "reason", row
     if record.started is not None:
-        yield "started", f"{datetime.fromtimestamp(record.started):%Y-%m-%d %H:%M:%S}"
+        yield "started", words.moment(record.started, "%Y-%m-%d %H:%M:%S")
     yield "took", words.duration(record.duration_s)
     for warning in record.warnings:
         yield "note", warning

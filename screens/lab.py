@@ -20,7 +20,7 @@ from edgelab.export import rows_csv
 from edgelab.forecast import Fit
 from edgelab.lab import Lab
 from edgelab.presets import ask, classify, finetuning, quick, training
-from edgelab.problem import Problem
+from edgelab.problem import Problem, told
 from edgelab.reader import LiveRun
 from edgelab.record import RunRecord
 from edgelab.records import Sample
@@ -165,7 +165,7 @@ class LabScreen(TableScreen):
         try:
             live.advance()
         except (Problem, OSError) as problem:
-            self.console.post_message(self.console.Failed(str(problem)))
+            self.console.post_message(self.console.Failed(told(problem)))
             return
         self.post_message(self.Opened(live))
 

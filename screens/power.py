@@ -25,7 +25,7 @@ from edgelab.energy.editing import (
 from edgelab.energy.sources import Source
 from edgelab.energy.survey import Entry, entries, look_at, survey
 from edgelab.export import sources_csv
-from edgelab.problem import Problem
+from edgelab.problem import Problem, told
 from screens.actions import Place, bindings
 from screens.background import in_background
 from screens.dialogs import Ask, Edit
@@ -200,7 +200,7 @@ class PowerScreen(TableScreen):
         try:
             settings, found = await in_background(self._find)
         except (Problem, OSError) as problem:
-            self._stop_at(str(problem))
+            self._stop_at(told(problem))
             return
         self._settings = self.notes.settings = settings
         waiting = _BEING_READ if read else _NOT_READ
@@ -256,7 +256,7 @@ class PowerScreen(TableScreen):
         try:
             await in_background(partial(change_file, path, seen.config, change))
         except (Problem, OSError) as problem:
-            self.console.say(str(problem), bad=True)
+            self.console.say(told(problem), bad=True)
         else:
             on_later = " · counts from the next run on"
             self.console.say(f"{said}{on_later if self.console.snapshot.current else ''}")

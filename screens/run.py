@@ -15,7 +15,7 @@ from textual.message import Message
 from edgelab import words
 from edgelab.breakdown import CLASS_COLUMNS, COUNT_COLUMNS, lines_csv
 from edgelab.export import classes_csv, conversions_csv, curves_csv, items_csv
-from edgelab.problem import Problem
+from edgelab.problem import Problem, told
 from edgelab.projection import RunProjection
 from edgelab.reader import LiveRun, Replay
 from edgelab.record import RunRecord
@@ -161,7 +161,7 @@ class RunScreen(TableScreen):
                 source = LiveRun(folder)
             source.advance()
         except (Problem, OSError) as problem:
-            self.console.post_message(self.console.Failed(str(problem)))
+            self.console.post_message(self.console.Failed(told(problem)))
             return
         self.post_message(self.Loaded(source, record, facts_of(record, folder), log_of(folder)))
 
@@ -387,8 +387,7 @@ class RunScreen(TableScreen):
         self.console.export(name, partial(classes_csv, [record]), count(rows, "row"))
 
     def _export_conversions(self) -> None:
-        assert self.source is not None
-        record = self.source.projection.record()
+        record = self.record if self.source is None else self.source.projection.record()
         made = count(len(record.conversions), "conversion")
         name = f"conversions-{record.spec.id}"
         self.console.export(name, partial(conversions_csv, [record]), made)

@@ -8,7 +8,7 @@ from textual.message import Message
 
 from edgelab import words
 from edgelab.catalogue import Catalogue
-from edgelab.problem import Problem
+from edgelab.problem import Problem, told
 from edgelab.studies import Studies
 from edgelab.study import Study, StudyProfile
 from edgelab.study_editing import save_profile
@@ -93,7 +93,7 @@ class StudiesScreen(TableScreen):
             for row in listed_studies(Studies(self.console.lab)):
                 rows.append(row)
         except (Problem, OSError) as problem:
-            self.console.post_message(self.console.Failed(str(problem)))
+            self.console.post_message(self.console.Failed(told(problem)))
         self.post_message(self.Read(rows))
 
     @on(Read)
@@ -132,7 +132,7 @@ class StudiesScreen(TableScreen):
                 save_profile(lab.home, typed.name, typed.profile)
             study = Studies(lab).begin(typed.name or name, typed.profile)
         except (Problem, OSError) as problem:
-            self.console.post_message(self.console.Failed(str(problem)))
+            self.console.post_message(self.console.Failed(told(problem)))
         else:
             self.post_message(self.Begun(study))
 

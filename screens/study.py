@@ -13,7 +13,7 @@ from textual.message import Message
 from edgelab import fitting, words
 from edgelab.compared import has_result, study_table
 from edgelab.export import results_csv
-from edgelab.problem import Problem
+from edgelab.problem import Problem, told
 from edgelab.reader import LiveRun
 from edgelab.record import RunRecord
 from edgelab.records import Outcome
@@ -138,7 +138,7 @@ class StudyScreen(TableScreen):
         try:
             live.advance()
         except (Problem, OSError) as problem:
-            self.console.post_message(self.console.Failed(str(problem)))
+            self.console.post_message(self.console.Failed(told(problem)))
             return None
         records[record.spec.id] = live.projection.record()
         return live
@@ -207,7 +207,7 @@ class StudyScreen(TableScreen):
         try:
             started = Studies(self.console.lab).go_on(self.study, retry)
         except (Problem, OSError) as problem:
-            self.console.post_message(self.console.Failed(str(problem)))
+            self.console.post_message(self.console.Failed(told(problem)))
             return
         said = f"{count(started, 'run')} queued" if started else "there is nothing to go on with"
         self.app.call_from_thread(self.console.say, said)
@@ -243,7 +243,7 @@ class StudyScreen(TableScreen):
         try:
             Studies(self.console.lab).stop(self.study)
         except (Problem, OSError) as problem:
-            self.console.post_message(self.console.Failed(str(problem)))
+            self.console.post_message(self.console.Failed(told(problem)))
         self.app.call_from_thread(self.console.look)
 
     def action_export(self) -> None:

@@ -15,6 +15,7 @@ from edgelab.records import Outcome
 from edgelab.run_folder import RunFolder
 
 _Stamp = tuple[tuple[int, int], int, bool]
+_OUT_OF_REACH: _Stamp = ((-1, -1), -1, False)
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,26 @@ class Watch:
         self._over_stamp: tuple[int, int] | None = None
 
     def moved(self) -> bool:
-        """True when queue, index or the first run in line changed; also at the first call."""
-        begun = self._head is not None and self._head.begun
-        now = (self._lab.store.stamp(), _modified(str(self._lab.home.queue)), begun)
+        """True when queue, index or the first run in line changed; also at the first call.
+
+        And when the lab cannot be looked at any more: reading it then tells why.
+        """
+        try:
+            now = self._stamp()
+        except OSError:
+            now = _OUT_OF_REACH
         moved, self._seen = now != self._seen, now
         return moved
 
+    def _stamp(self) -> _Stamp:
+        begun = self._head is not None and self._head.begun
+        return self._lab.store.stamp(), _modified(str(self._lab.home.queue)), begun
+
     def read(self) -> Snapshot:
-        """Read the lab. Takes a while with many runs: call it from a worker."""
+        """Read the lab. Takes a while with many runs: call it from a worker.
+
+        Raises Problem or OSError where it cannot be read.
+        """
         over = self._all_over()
         known = {record.spec.id for record in over}
         folders = [folder for folder in self._lab.active() if folder.id not in known]

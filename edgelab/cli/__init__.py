@@ -15,7 +15,7 @@ from typing import get_args
 from edgelab import __version__
 from edgelab.cli.numbers import positive_float, positive_int
 from edgelab.cli.parsing import CommandParser
-from edgelab.problem import Problem
+from edgelab.problem import Problem, told
 from edgelab.records import Scope
 from edgelab.settings.common import Precision
 from edgelab.words import plain
@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        return _wrong_use(f"{error.filename or 'output'}: {error.strerror or error}")
+        return _wrong_use(told(error) if error.filename else f"output: {told(error)}")
     except KeyboardInterrupt:
         return 130
     return code

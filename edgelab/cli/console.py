@@ -16,8 +16,9 @@ def run(options: argparse.Namespace) -> int:
     """Open the console; without a terminal, say what to use instead."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Problem("the console needs a terminal; without one use: edgelab run quick")
-    run_console = import_console()
     lab = Lab(Home.default())
+    lab.home.look_into()
+    run_console = import_console()
     with announced(lab.home):
         run_console(
             lab,

@@ -25,10 +25,12 @@ from edgelab.learned import (
 from edgelab.pass_state import PassState
 from edgelab.problem import Problem
 from edgelab.projection import STARTING, RunProjection
+from edgelab.queue import queued
 from edgelab.reader import LiveRun, Replay
 from edgelab.record import RunRecord
 from edgelab.records import MEASURE, TRAIN, Outcome
 from edgelab.results import SHOWN, Column, R, ResultRow, rows_of
+from edgelab.run_folder import RunFolder
 from edgelab.settings.convert import ConversionSettings
 from edgelab.training_state import TrainingState
 
@@ -53,11 +55,20 @@ def follow(lab: Lab, run: LiveRun) -> Outcome:
             if not run.folder.spec_file.exists():
                 raise Problem(f"run {run.folder.id} was deleted")
             lab.recover()
+            _expect_a_record(lab, run.folder)
             quiet_since = time.monotonic()
         time.sleep(TICK_S)
     run.advance()
     line.clear()
     return run.projection.outcome
+
+
+def _expect_a_record(lab: Lab, folder: RunFolder) -> None:
+    """A run leaves the queue once it has its record, or because that could not be written."""
+    waits = any(each.id == folder.id for each in queued(lab.home))
+    if not waits and not folder.record.is_file():
+        log = lab.home.supervisor_log
+        raise Problem(f"run {folder.id} was given up: see {log}, then edgelab runs rebuild")
 
 
 def play(replay: Replay) -> None:

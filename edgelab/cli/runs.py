@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
 from pathlib import Path
 
 from edgelab import words
@@ -64,7 +63,7 @@ def _import(lab: Lab, options: argparse.Namespace) -> int:
 
 
 def _row(record: RunRecord) -> tuple[str, ...]:
-    started = "" if record.started is None else _local(record.started)
+    started = "" if record.started is None else words.moment(record.started)
     return (
         record.spec.id,
         str(record.spec.number),
@@ -94,10 +93,3 @@ def _document(record: RunRecord) -> dict[str, object]:
         "ended": record.ended,
         "duration_s": record.duration_s,
     }
-
-
-def _local(seconds: float) -> str:
-    try:
-        return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
-    except (OverflowError, OSError, ValueError):
-        return words.UNKNOWN

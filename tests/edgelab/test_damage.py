@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
 import subprocess
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from edgelab import supervisor
+from edgelab.catalogue import Catalogue
 from edgelab.cli import run as command
 from edgelab.cli.started import attend
 from edgelab.export import items_csv, write_csv
@@ -288,6 +291,9 @@ def test_follow_sees_that_the_supervisor_died_or_the_run_is_gone(
     journals["life"] = journals["life"][:2]
     folder = write_run(home, make_spec(1), journals, waiting=True)
     assert follow.follow(Lab(home), LiveRun(folder)) is Outcome.INTERRUPTED
+    given_up = write_run(home, make_spec(3), journals)  # in no queue, and without a record
+    with pytest.raises(Problem, match=f"{given_up.id} was given up"):
+        follow.follow(Lab(home), LiveRun(given_up))
     gone = write_run(home, make_spec(2), {}, waiting=True)
     live = LiveRun(gone)
     shutil.rmtree(gone.path)
@@ -338,6 +344,29 @@ def test_a_home_that_is_a_file_is_one_line(
     monkeypatch.setenv("EDGELAB_HOME", str(tmp_path / "file"))
     assert command(["run", "quick", "--detach"]) == 2
     assert "Traceback" not in capsys.readouterr().err
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    assert command([]) == 2
+    assert capsys.readouterr().err == f"edgelab: {tmp_path}/file/index.json: Not a directory\n"
+    monkeypatch.setenv("EDGELAB_HOME", "~nobody.is.called.so/lab")
+    assert command(["runs"]) == 2
+    assert "there is no such user" in capsys.readouterr().err
+
+
+def test_profiles_that_may_not_be_looked_into_are_listed_as_that(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    glob = Path.glob
+
+    def look(folder: Path, pattern: str) -> Iterator[Path]:
+        if home.profiles in folder.parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return glob(folder, pattern)
+
+    monkeypatch.setattr(Path, "glob", look)
+    known = {entry.name: entry.problem for entry in Catalogue(home).models()}
+    assert known["models"] == f"{home.profiles}/models: Permission denied"
+    assert known["yolov8n-shapes"] is None
 
 
 def test_ended_runs_keep_their_words(home: Home) -> None:

@@ -123,6 +123,10 @@ async def test_the_report_is_readable_and_exported(
         (path,) = home.exports.glob("conversions-*.csv")
         exported = list(csv.DictReader(path.read_text().splitlines()))
         assert [row["precision"] for row in exported] == ["fp16"] * 3 + ["int8"] * 3
+        path.unlink()
+        screen.source = None  # its journals are not read yet, or cannot be
+        await press(pilot, "e")
+        assert path.exists()
 
 
 async def test_a_converted_model_appears_in_the_list(

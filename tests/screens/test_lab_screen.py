@@ -451,6 +451,27 @@ async def test_a_journal_of_a_newer_edgelab_is_said_and_nothing_falls(
         assert console.is_running
 
 
+async def test_a_lab_that_goes_out_of_reach_is_said_once(
+    open_console: Opener, record: Recorder, home: Home
+) -> None:
+    record(1, images=12).complete()
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        away = home.root.rename(home.root.with_name("away"))
+        home.root.touch()  # as where a disk was taken out
+        for _ in range(2):
+            console.look()
+            await settle(pilot)
+        (notice,) = console._notifications
+        assert notice.message == f"{home.index}: Not a directory"
+        home.root.unlink()
+        away.rename(home.root)
+        console.look()
+        await settle(pilot)
+        assert len(console.snapshot.over) == 1
+
+
 async def test_a_vision_language_model_is_asked_with_settings_of_its_own(
     open_console: Opener, home: Home
 ) -> None:

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from textual.screen import Screen
 from textual.widgets import Static
 
 from edgelab.home import Home
+from edgelab.lab import Lab
 from edgelab.records import Outcome
 from edgelab.settings.detect import DetectSettings
 from screens.app import Console
@@ -46,13 +48,17 @@ def some_runs(record: Recorder) -> None:
 
 
 async def test_runs_stand_newest_first_and_open_with_enter(
-    open_console: Opener, record: Recorder
+    open_console: Opener, record: Recorder, home: Home
 ) -> None:
     some_runs(record)
+    newest = Lab(home).runs()[0]
+    no_date = msgspec.structs.replace(newest, started=1e300)
+    Lab(home).folder(newest.spec.id).record.write_bytes(msgspec.json.encode(no_date))
+    Lab(home).rebuild()
     console = open_console()
     async with console.run_test(size=WIDE) as pilot:
         await settle(pilot)
-        await press(pilot, "a")
+        await press(pilot, "a", "enter", "escape")
         assert numbers(console) == [3, 2, 1]
         await press(pilot, "down", "enter")
         assert isinstance(console.screen, RunScreen)
