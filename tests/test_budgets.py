@@ -147,6 +147,19 @@ def test_the_measuring_process_imports_what_it_measures_with_and_no_more() -> No
     }  # fmt: skip
 
 
+def test_a_package_that_runs_code_of_a_hub_is_not_there_for_runners(tmp_path: Path) -> None:
+    (tmp_path / "kernels.py").write_text("raise SystemExit('the hub was asked')")
+    program = f"""
+import sys; sys.path.insert(0, {str(tmp_path)!r})
+import runners
+from importlib.util import find_spec
+assert find_spec("kernels") is None
+try: from kernels import get_kernel
+except ImportError: pass
+"""
+    imported(program)
+
+
 # Writes ---------------------------------------------------------------------------------------
 
 
