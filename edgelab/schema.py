@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import reprlib
+import stat
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -67,6 +68,10 @@ def convert(raw: Any, kind: type[T], source: str, *, strict: bool = True) -> T:
 
 def _read(path: Path) -> bytes:
     try:
+        mode = path.stat().st_mode
+        # For a pipe one would wait, from /dev/zero read, without end.
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise SchemaProblem(f"{path}: cannot be read (a pipe or a device)")
         return path.read_bytes()
     except OSError as error:
         raise SchemaProblem(f"{path}: cannot be read ({error.strerror})") from None

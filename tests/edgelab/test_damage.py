@@ -206,6 +206,17 @@ def test_export_follows_links_and_writes_to_devices(tmp_path: Path) -> None:
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
+def test_a_profile_that_never_ends_is_one_entry(home: Home) -> None:
+    folder = home.profiles / "datasets"
+    folder.mkdir(parents=True)
+    (folder / "endless.toml").symlink_to("/dev/zero")
+    os.mkfifo(folder / "silent.toml")
+    known = {entry.name: entry.problem for entry in Catalogue(home).datasets()}
+    assert known["shapes"] is None
+    for name in ("endless", "silent"):
+        assert known[name] == f"{folder}/{name}.toml: cannot be read (a pipe or a device)"
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_results_are_told_when_their_csv_cannot_be_written(
     home: Home, capsys: pytest.CaptureFixture[str], as_json: bool
