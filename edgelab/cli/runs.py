@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgelab import words
@@ -30,8 +31,19 @@ def run(options: argparse.Namespace) -> int:
     elif not records:
         say("no run yet: try edgelab run quick")
     else:
-        print_table(TITLES, [_row(record) for record in records])
+        _print(records)
     return 0
+
+
+def _print(records: Sequence[RunRecord]) -> None:
+    """The column of boards is there where a run was imported."""
+    rows = [_row(record) for record in records]
+    origins = [record.spec.origin or "" for record in records]
+    if any(origins):
+        full = ((*row, origin) for row, origin in zip(rows, origins, strict=True))
+        print_table((*TITLES, "board"), list(full))
+    else:
+        print_table(TITLES, rows)
 
 
 def _rebuild(lab: Lab, as_json: bool) -> int:

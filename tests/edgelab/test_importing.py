@@ -197,5 +197,9 @@ def test_the_command_tells_what_it_took(
     assert "a0000003: not over" in told.err
     assert command(["runs", "import", str(board.root), "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["known"] == 2
+    assert command(["runs"]) == 0
+    title, _, *rows = capsys.readouterr().out.splitlines()
+    assert title.endswith("board")
+    assert [row.endswith("Orange Pi 3B") for row in rows] == [True, True]
     assert command(["runs", "--json"]) == 0
     assert [run["origin"] for run in json.loads(capsys.readouterr().out)] == ["Orange Pi 3B"] * 2
