@@ -353,10 +353,12 @@ class LabScreen(TableScreen):
         self._begin_typed(TrainingForm(self.face, start, self.catalogue))
 
     def action_finetune(self) -> None:
-        """Type what a fine-tuning is to be, and begin it."""
+        """Type what a fine-tuning of the chosen model is to be, and begin it."""
         from screens.task_form import FinetuningForm  # the first paint does not wait for it
 
         start = finetuning(self.settings.threads)
+        if isinstance(self.settings, AskSettings) and self.models.row is not None:
+            start = changed(start, model=self.models.row.entry.name)
         self._begin_typed(FinetuningForm(self.face, start, self.catalogue))
 
     def _begin_typed(self, form: ModalScreen[Any]) -> None:

@@ -19,6 +19,7 @@ from screens.app import Console
 from screens.dialogs import Ask, Edit, Leave
 from screens.lab import FIRST_VISIT, LabScreen
 from screens.run import RunScreen
+from screens.task_form import FinetuningForm
 from screens.widgets.settings_table import SettingsTable
 from tests.screens.conftest import BOARD, press, settle, write_profiles
 from tests.screens.recorded_run import RecordedRun
@@ -494,6 +495,10 @@ async def test_a_vision_language_model_is_asked_with_settings_of_its_own(
         settings = folder.read_spec().settings
         assert isinstance(settings, AskSettings)
         assert (settings.model, settings.prompts, settings.prompt) == ("asked", "classes", "choose")
+        await press(pilot, "f")
+        assert isinstance(console.screen, FinetuningForm)
+        assert console.screen.field("model").value == "asked"
+        await press(pilot, "escape")
         lab.models.select(before.model)
         await settle(pilot)
         assert lab.settings == before
