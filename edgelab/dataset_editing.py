@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from edgelab.dataset_check import look_through
 from edgelab.dataset_report import DatasetReport, Kind
 from edgelab.durable import replace_file
 from edgelab.home import Home
+from edgelab.naming import must_be_a_name
 from edgelab.problem import Problem
 from edgelab.program import Tell
 
@@ -28,8 +28,6 @@ FIELDS: dict[str, str] = {
     "title": "in a few words, what it is",
 }
 """What can be typed of a new dataset, each with a hint."""
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 class NewDataset(NamedTuple):
@@ -70,8 +68,7 @@ def new_dataset(
     """
     if (known := Catalogue(home).dataset(name)) is not None:
         raise Problem(f"{name}: the name is taken by {known.path}: choose another, or change that")
-    if not _NAME.fullmatch(name):
-        raise Problem(f"name = {name[:80]!r}: small letters, digits, - and _ only")
+    must_be_a_name(name)
     if per_class is not None and per_class < 1:
         raise Problem(f"images a class = {per_class}: expected 1 or more")
     profile = LocalDataset(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,6 +16,8 @@ DETECTORS = (".onnx", ".pt", ".pth", ".safetensors")
 """What a detector can be run from; all but the first need torch once, to be exported."""
 CHECKPOINT_TASKS = frozenset({"ask", "convert-vlm", "finetune"})
 """Their models are checkpoints: folders, or repositories of a hub."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
 TRAINING = "train"
 """Its models are architectures, which its runner knows."""
 
@@ -90,6 +93,12 @@ def checkpoint_named(given: str, catalogue: Catalogue) -> str:
         f"model {words.plain(given)}: neither a name ({names}), nor a folder, nor a hub id "
         "(owner/name)"
     )
+
+
+def must_be_a_name(name: str) -> None:
+    """Raise Problem where it cannot be a profile's own name, which is a file's and is typed."""
+    if not _NAME.fullmatch(name):
+        raise Problem(f"name = {name[:80]!r}: small letters, digits, - and _ only")
 
 
 def prompts_named(given: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from edgelab.catalogue import Catalogue
 from edgelab.durable import replace_file
 from edgelab.home import Home
 from edgelab.machine import usable_cores
-from edgelab.naming import must_be_known
+from edgelab.naming import must_be_a_name, must_be_known
 from edgelab.problem import Problem
 from edgelab.study import StudyProfile, expand
 
@@ -30,7 +29,6 @@ FIELDS: dict[str, str] = {
 """What can be typed of a matrix, each with a hint; whatever else it says stays as it is."""
 
 _NUMBERS = {"thresholds": float, "threads": int, "repetitions": int, "limit": int}
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 def texts_of(profile: StudyProfile) -> dict[str, str]:
@@ -62,8 +60,7 @@ def profile_from(
 
 def save_profile(home: Home, name: str, profile: StudyProfile) -> Path:
     """Keep a matrix under a name in the user's own profiles; raises Problem."""
-    if not _NAME.fullmatch(name):
-        raise Problem(f"name = {name[:80]!r}: small letters, digits, - and _ only")
+    must_be_a_name(name)
     path = home.profiles / "studies" / f"{name}.toml"
     plain = msgspec.to_builtins(profile)
     document = {key: value for key, value in plain.items() if value}

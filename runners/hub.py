@@ -213,7 +213,8 @@ def _hub_file(sibling: Any) -> HubFile:
 def _unreachable(repository: str, error: Exception) -> str:
     return (
         f"{repository}: not on this board, and the hub cannot be reached ({_one_line(error)}): "
-        f"elsewhere, hf download {repository} --local-dir FOLDER, copy it here, --model FOLDER"
+        f"elsewhere, hf download {repository} --local-dir FOLDER, copy it here, then "
+        "edgelab models add NAME FOLDER, or + in the Lab"
     )
 
 

@@ -93,6 +93,8 @@ ACTIONS: tuple[Action, ...] = (
         ("3", "tab('results')", "results", "Go to the result table"),
         ("d", "datasets", "datasets", "Show all datasets: look through one, add one"),
         ("P", "convert_as", "convert as", "Convert: type precisions, calibration, name"),
+        ("plus,equals_sign", "add_model", "add model",
+         "Add a vision-language model: a checkpoint's folder, a hub's"),
         ("n", "train", "train", "Train a classifier: what it learns from, how long, how fast"),
         ("f", "finetune", "fine-tune", "Fine-tune a vision-language model: adapters, prompts"),
         footer=False,

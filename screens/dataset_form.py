@@ -19,7 +19,7 @@ from screens.form import Form, Line
 
 LOOKED_AT: dict[str, str] = {
     "dataset": "name, folder, .json ... .csv",
-    "images": "the image folder of a .json",
+    "images": "folder, of .json or questions",
     "split": "empty: its usual one",
     "model": "whose classes are compared",
 }

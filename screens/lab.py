@@ -19,6 +19,7 @@ from edgelab.converting import default_name, vlm_conversion
 from edgelab.export import rows_csv
 from edgelab.forecast import Fit
 from edgelab.lab import Lab
+from edgelab.model_editing import NewModel, add_model
 from edgelab.presets import ask, classify, finetuning, quick, training
 from edgelab.problem import Problem, told
 from edgelab.reader import LiveRun
@@ -358,8 +359,28 @@ class LabScreen(TableScreen):
 
         start = finetuning(self.settings.threads)
         if isinstance(self.settings, AskSettings) and self.models.row is not None:
-            start = changed(start, model=self.models.row.entry.name)
+            start = replace(start, model=self.models.row.entry.name)
         self._begin_typed(FinetuningForm(self.face, start, self.catalogue))
+
+    def action_add_model(self) -> None:
+        """Give a checkpoint's folder, or a hub's model, a name, and choose it."""
+        from screens.model_form import ModelForm  # the first paint does not wait for it
+
+        home = self.console.lab.home
+
+        def keep(new: NewModel | None) -> None:
+            if new is None:
+                return
+            try:
+                add_model(home, new)
+            except OSError as error:
+                self.console.say(str(error), bad=True)
+                return
+            self._hub_models = self.catalogue.hub_models()
+            self._show_models()
+            self.models.select(new.name)
+
+        self.app.push_screen(ModelForm(self.face, home), keep)
 
     def _begin_typed(self, form: ModalScreen[Any]) -> None:
         def begin(settings: TypedSettings | None) -> None:

@@ -104,8 +104,8 @@ def parser() -> argparse.ArgumentParser:
                 "--speed", type=positive_float, default=1.0, metavar="X", help="times as fast"
             )
     _add_export(commands)
+    _add_models(commands)
     for name, text in (
-        ("models", "models known by name"),
         ("references", "published tables known by name"),
         ("doctor", "what this machine can do, and what is missing"),
     ):
@@ -226,6 +226,18 @@ def _add_export(commands: argparse._SubParsersAction[CommandParser]) -> None:
     what.add_argument(
         "--class-scores", action="store_true", help="one row a class, with what it is taken for"
     )
+
+
+def _add_models(commands: argparse._SubParsersAction[CommandParser]) -> None:
+    models = _command(commands, "models", "models", "models known by name")
+    models.set_defaults(action=None)
+    _add_json(models)
+    actions = models.add_subparsers(title="actions", metavar="ACTION")
+    add = actions.add_parser("add", help="give a vision-language model a name of its own")
+    add.set_defaults(action="add")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("model", metavar="MODEL", help="a checkpoint's folder, or a hub id")
+    add.add_argument("--title", metavar="TEXT", help="in a few words, what it is")
 
 
 def _add_datasets(commands: argparse._SubParsersAction[CommandParser]) -> None:

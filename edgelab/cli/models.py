@@ -1,4 +1,4 @@
-"""`edgelab models`: the models known by name, and whether they fit."""
+"""`edgelab models`: the models known by name, and whether they fit; `add` names one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from edgelab.forecast import Fit, Forecast, forecast
 from edgelab.home import Home
 from edgelab.lab import Lab
 from edgelab.machine import usable_cores
+from edgelab.model_editing import add_model, new_model
 from edgelab.pace import LeastSeconds, Pace, pace_of
 from edgelab.record import RunRecord
 from edgelab.settings.ask import AskSettings
@@ -26,7 +27,19 @@ TITLES = ("name", "title", "task", "file MB", "memory", "time", "license", "note
 
 
 def run(options: argparse.Namespace) -> int:
-    """List them; a broken profile is listed with its problem."""
+    """List them, or give one a name."""
+    return _add(options) if options.action == "add" else _list(options)
+
+
+def _add(options: argparse.Namespace) -> int:
+    home = Home.default()
+    new = new_model(home, options.name, options.model, options.title)
+    print(f"{new.name}: kept in {add_model(home, new)}")
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    """A broken profile is listed with its problem."""
     home = Home.default()
     past, available = Lab(home).store.all(), Board().memory_available()
     catalogue, board = Catalogue(home), fitting.Board(available, past)

@@ -18,6 +18,7 @@ from edgelab.settings.common import DETECTOR_PRECISIONS, Precision
 from screens.app import Console
 from screens.dialogs import Ask, Edit, Leave
 from screens.lab import FIRST_VISIT, LabScreen
+from screens.model_form import ModelForm
 from screens.run import RunScreen
 from screens.task_form import FinetuningForm
 from screens.widgets.settings_table import SettingsTable
@@ -476,16 +477,17 @@ async def test_a_lab_that_goes_out_of_reach_is_said_once(
 async def test_a_vision_language_model_is_asked_with_settings_of_its_own(
     open_console: Opener, home: Home
 ) -> None:
-    profile = home.profiles / "hub" / "asked.toml"
-    profile.parent.mkdir(parents=True)
-    profile.write_text('schema_version = 1\ntitle = "Asked"\nrepository = "some/where"\n')
     console = open_console()
     async with console.run_test(size=WIDE) as pilot:
         await settle(pilot)
         lab = lab_of(console)
         before = lab.settings
-        lab.models.select("asked")
+        await press(pilot, "+", *"asked", "tab", *"nowhere", "enter")
+        assert isinstance(console.screen, ModelForm), "neither a folder nor a hub id"
+        await press(pilot, *"/at", "enter")
         await settle(pilot)
+        assert lab.models.row is not None
+        assert lab.models.row.entry.require().repository == "nowhere/at"
         rows = [row.title for row in lab.query_one(SettingsTable).rows]
         assert {"nf4", "ask for", "prompt", "share image"} <= set(rows)
         assert "thresholds" not in rows
