@@ -133,12 +133,14 @@ class CompareScreen(TableScreen):
     def _open_run(self) -> None:
         row = self.rows.row
         sides = (row.left, row.right) if row is not None else ()
-        runs = {side.run for side in sides if side is not None}
+        runs = {side.run for side in sides if side is not None and side.run is not None}
         for record in self.console.snapshot.runs:
             if record.spec.id in runs:
                 self.app.push_screen(RunScreen(self.face, record))
                 return
-        self.console.say("a published row has no run to open")
+        self.console.say(
+            "that run was deleted" if runs else "a published row has no run to open", bad=bool(runs)
+        )
 
     def action_export(self) -> None:
         """Write the rows that are shown, as CSV."""

@@ -13,6 +13,7 @@ from screens.choose_table import ChooseTable
 from screens.compare import CompareScreen
 from screens.run import RunScreen
 from screens.runs import RunsScreen
+from screens.watch import Snapshot
 from screens.widgets.table import Table
 from tests.screens.conftest import press, settle
 from tests.screens.recorded_run import RecordedRun
@@ -123,6 +124,9 @@ async def test_enter_opens_the_run(open_console: Opener, record: Recorder) -> No
         assert isinstance(console.screen, RunScreen)
         await press(pilot, "escape")
         assert isinstance(console.screen, CompareScreen)
+        console.snapshot = Snapshot()  # another console deleted it
+        await press(pilot, "enter")
+        assert [each.message for each in console._notifications][-1] == "that run was deleted"
 
 
 async def test_a_broken_table_is_listed_with_its_problem_and_not_taken(
