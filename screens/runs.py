@@ -11,7 +11,7 @@ from textual.message import Message
 from edgelab.compared import has_result, runs_table
 from edgelab.export import results_csv
 from edgelab.importing import Imported
-from edgelab.problem import Problem
+from edgelab.problem import Problem, told
 from edgelab.record import RunRecord
 from edgelab.result_table import ResultTable
 from screens.actions import Place, bindings
@@ -139,7 +139,7 @@ class RunsScreen(TableScreen):
         try:
             done = await in_background(partial(source.take, self.console.lab.home, tell))
         except (Problem, OSError) as problem:
-            self.console.say(str(problem), bad=True)
+            self.console.say(told(problem), bad=True)
         else:
             self._tell_imported(done)
         self.table.caption("")
