@@ -68,7 +68,10 @@ class MeterFile:
             reason = getattr(error, "strerror", None) or "not UTF-8 text"
             raise MeterProblem(f"{path}: cannot be read ({reason})") from None
         delimiter = max(",;\t", key=line.count)
-        header = next(csv.reader([line], delimiter=delimiter), [])
+        try:
+            header = next(csv.reader([line], delimiter=delimiter), [])
+        except csv.Error as error:
+            raise MeterProblem(f"{path}: header: {error}") from None
         if not header or all(_is_number(cell) for cell in header):
             raise MeterProblem(f"{path}: no header: the first line must name the columns")
         meter = MeterFile(path, delimiter, header, columns)

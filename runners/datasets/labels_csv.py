@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+import io
+from collections.abc import Iterator
 from pathlib import Path
 
 from edgelab.problem import Problem
@@ -50,12 +51,19 @@ def read_csv(path: Path) -> Labelled:
     return Labelled(path.stem, classes, {split: tuple(each) for split, each in pictures.items()})
 
 
-def _rows(path: Path) -> Iterable[tuple[int, dict[str, str]]]:
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise Problem(f"{path}: cannot be read ({error})") from None
-    reader = csv.DictReader(text.splitlines())
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        yield from _named(path, reader)
+    except csv.Error as error:
+        raise Problem(f"{path}: line {reader.reader.line_num}: {error}") from None
+
+
+def _named(path: Path, reader: csv.DictReader[str]) -> Iterator[tuple[int, dict[str, str]]]:
     if missing := {"image", "label"} - set(reader.fieldnames or ()):
         raise Problem(f"{path}: no column {min(missing)!r}: expected image, label and maybe split")
     found = False

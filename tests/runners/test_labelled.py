@@ -233,6 +233,11 @@ def hostile(root: Path) -> Path:
     return root / "l.csv"
 
 
+def endless_label(root: Path) -> Path:
+    (root / "l.csv").write_text(f"image,label\na.png,{'x' * 200_000}\n")
+    return root / "l.csv"
+
+
 def fewer_labels(root: Path) -> Path:
     images = np.zeros((4, 2, 2), np.uint8)
     write_idx(root, "train", images, np.zeros(3, np.uint8))
@@ -261,6 +266,7 @@ def shapes_like(root: Path) -> Path:
         (no_label, "line 2: label is empty"),
         (no_column, "no column 'label'"),
         (wrong_split, "line 2: split = 'training'"),
+        (endless_label, "l.csv: line 2: field larger than field limit"),
         (hostile, "leads out of the image folder"),
         (fewer_labels, "4 images, but 3 labels"),
         (torn_idx, "15 bytes of data, its header says [4, 2, 2]"),

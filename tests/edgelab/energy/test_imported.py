@@ -224,6 +224,7 @@ def test_a_clock_that_was_set_during_the_run_is_warned_of(tmp_path: Path) -> Non
         (["time,watts", "900,1", "901,1"], ["at 900 to 901 s", "the run at 0 to 60 s", "offset"]),
         (["time,watts", "0,-4", "1,-4"], ["mean power -4 W", "leads are swapped"]),
         (["time,watts", '0,"1' + "x" * 200_000], ["row"]),
+        (["time," + "w" * 200_000, "0,1"], ["header: field larger than field limit"]),
     ],
 )
 def test_a_broken_file_is_told_by_row_value_and_remedy(
