@@ -54,15 +54,14 @@ class LatencyPane(ProjectionPane):
         """Tokens a second, first tokens, stages of a question and a sparkline of the speed."""
         width, height = self.content_size
         rate, first, whole = run.answer_speeds, asked.first_token, state.tally.latency
-        wide = width >= 3 * _TOLD_IN_FULL
-        median, unit = ("p50 ", " ms") if wide else ("", "")
+        median = "p50 " if width >= 3 * _TOLD_IN_FULL else ""
         cells = [
             ("tok/s", words.number(rate[-1] if rate else None, 1)),
             ("mean", words.number(asked.tokens_per_s, 1)),
             ("q/s", words.number(state.items_per_s, 2)),
-            ("TTFT", f"{median}{_percentile_of(first, 0.50, 'q', unit)}"),
-            ("p90", _percentile_of(first, 0.90, "q", unit)),
-            ("all", f"{median}{_percentile_of(whole, 0.50, 'q', unit)}"),
+            ("TTFT", f"{median}{_percentile_of(first, 0.50, 'q')}"),
+            ("p90", _percentile_of(first, 0.90, "q")),
+            ("all", f"{median}{_percentile_of(whole, 0.50, 'q')}"),
         ]
         figures = asked.figures()
         means = (figures.preprocess_ms, figures.vision_ms, figures.prefill_ms, figures.decode_ms)
@@ -79,7 +78,10 @@ class LatencyPane(ProjectionPane):
             (Ink(row, "accent"),) for row in sparkline(newest, min(3, height), self.face.glyphs)
         ]
         top = words.milliseconds(max(newest)) if unit == "ms" else words.number(max(newest), 1)
-        return [*rows, (label(f"newest {count(len(newest), what)}, from 0 to {top} {unit}"),)]
+        told = f"newest {count(len(newest), what)}, from 0 to {top} {unit}"
+        if len(told) > self.content_size.width:
+            told = told.replace("from ", "")
+        return [*rows, (label(told),)]
 
 
 def _figures(
@@ -115,6 +117,8 @@ def _named(
         inks = [ink for name, value in cells for ink in (label(f"{name} "), Ink(f"{value} "))]
         if width_of(inks) <= width + 1:
             break
+    if width_of(inks) + len("ms") <= width:
+        inks.append(label("ms"))
     return [tuple(inks)]
 
 
@@ -125,13 +129,11 @@ def _percentile(state: PassState | None, share: float) -> str:
     return _percentile_of(state.tally.latency, share)
 
 
-def _percentile_of(
-    values: RunningPercentiles, share: float, samples: str = "img", unit: str = " ms"
-) -> str:
+def _percentile_of(values: RunningPercentiles, share: float, samples: str = "img") -> str:
     value = values.at(share)
     if value is None:
         return f"{samples_needed(share)}+ {samples}"
-    return f"{words.milliseconds(value)}{unit}"
+    return f"{words.milliseconds(value)} ms"
 
 
 def _row(cells: list[tuple[str, str]], width: int) -> Line:

@@ -235,6 +235,7 @@ async def test_the_answer_appears_beside_the_image_and_its_true_count(
         meter = lab.panels.latency_pane.text
         assert "tok/s 10.1" in meter
         assert "vis" in meter
+        assert meter.splitlines()[2].endswith(" ms")
 
 
 async def test_answers_word_by_word_take_few_bytes(
