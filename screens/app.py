@@ -139,9 +139,10 @@ class Console(App[None]):
     def read_lab(self) -> None:
         """Read the lab in a thread."""
         try:
-            self.post_message(self.Looked(self._watch.read()))
+            snapshot = self._watch.read()
         except (Problem, OSError) as problem:
-            self.post_message(self.Failed(told(problem)))
+            snapshot = replace(self.snapshot, problem=told(problem))
+        self.post_message(self.Looked(snapshot))
 
     @work(thread=True, group="submit")
     def submit(self, settings: Settings, title: str) -> None:
@@ -213,6 +214,8 @@ class Console(App[None]):
 
     @on(Looked)
     def _share(self, event: Looked) -> None:
+        if event.snapshot.problem not in ("", self.snapshot.problem):
+            self.say(event.snapshot.problem, bad=True)
         self.snapshot = event.snapshot
         for screen in self.screen_stack:
             if isinstance(screen, ConsoleScreen):

@@ -141,6 +141,8 @@ class LabScreen(TableScreen):
     def take(self, snapshot: Snapshot) -> None:
         """Runs came, went or ended."""
         super().take(snapshot)
+        if snapshot.problem:
+            return  # nothing is known of what came or went
         if self.live is not None and not self.live.folder.path.exists():
             self.live = None
             self.panels.follow(None)

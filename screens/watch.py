@@ -20,10 +20,14 @@ _OUT_OF_REACH: _Stamp = ((-1, -1), -1, False)
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The lab at one moment. `over`: newest first; `active`: first in line first."""
+    """The lab at one moment. `over`: newest first; `active`: first in line first.
+
+    `problem`: why it could not be read; the runs are those of the moment before.
+    """
 
     over: tuple[RunRecord, ...] = ()
     active: tuple[RunRecord, ...] = ()
+    problem: str = ""
 
     @property
     def runs(self) -> tuple[RunRecord, ...]:
@@ -38,6 +42,8 @@ class Snapshot:
     @property
     def state(self) -> str:
         """What the lab does, in one phrase."""
+        if self.problem:
+            return "the lab cannot be read"
         current = self.current
         if current is None:
             return "no run on" if self.over else "no run yet: b runs the quick benchmark"
@@ -75,8 +81,15 @@ class Watch:
     def read(self) -> Snapshot:
         """Read the lab. Takes a while with many runs: call it from a worker.
 
-        Raises Problem or OSError where it cannot be read.
+        Raises Problem or OSError where it cannot be read; the next look tries again.
         """
+        try:
+            return self._read()
+        except (Problem, OSError):
+            self._seen = None
+            raise
+
+    def _read(self) -> Snapshot:
         over = self._all_over()
         known = {record.spec.id for record in over}
         folders = [folder for folder in self._lab.active() if folder.id not in known]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
+from edgelab import store
+from edgelab.durable import replace_file
 from edgelab.home import Home
 from edgelab.journal import JournalWriter
 from edgelab.lab import Lab
@@ -467,11 +470,33 @@ async def test_a_lab_that_goes_out_of_reach_is_said_once(
             await settle(pilot)
         (notice,) = console._notifications
         assert notice.message == f"{home.index}: Not a directory"
+        assert console.snapshot.state == "the lab cannot be read"
+        assert len(console.snapshot.over) == 1
         home.root.unlink()
         away.rename(home.root)
         console.look()
         await settle(pilot)
-        assert len(console.snapshot.over) == 1
+        assert console.snapshot.state == "no run on"
+
+
+async def test_an_index_that_cannot_be_mended_yet_is_no_empty_lab(
+    open_console: Opener, record: Recorder, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(1, images=12).complete()
+    home.index.write_text("damaged")
+    monkeypatch.setattr(store, "replace_file", no_room)
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        assert console.snapshot.state == "the lab cannot be read"
+        monkeypatch.setattr(store, "replace_file", replace_file)
+        console.look()  # the file is as it was: it is read again all the same
+        await settle(pilot)
+        assert console.snapshot.state == "no run on"
+
+
+def no_room(path: Path, *_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
 
 async def test_a_vision_language_model_is_asked_with_settings_of_its_own(
