@@ -64,6 +64,8 @@ def _measured_columns(study: Study, fits: dict[tuple[str, str], str]) -> tuple[C
         Column("fits", lambda c: _fit(c, fits), key=lambda c: _fit(c, fits),
                tone=lambda c: _fit_tone(c, fits)),
         *(_error_column(cut) for cut in cuts),
+        Column("no count", lambda c: words.whole(_unanswered(c)), key=_unanswered, right=True,
+               sparse=True),
         Column("p50 ms", lambda c: words.milliseconds(_p50(c)), key=_p50, right=True),
         Column("img/s", lambda c: words.number(_rate(c), 1), key=_rate, right=True),
         Column("peak MB", lambda c: words.megabytes(_peak(c)), key=_peak, right=True),
@@ -337,6 +339,11 @@ def _row_at(cell: Cell, cut: float | None) -> ThresholdRow | None:
 def _p50(cell: Cell) -> float | None:
     latency = cell.summary.latency if cell.summary is not None else None
     return latency.p50_ms if latency is not None and not cell.settings.overlaps else None
+
+
+def _unanswered(cell: Cell) -> int | None:
+    """Questions without a number in their answer: why there may be no MAE."""
+    return (cell.summary.unanswered or None) if cell.summary is not None else None
 
 
 def _rate(cell: Cell) -> float | None:

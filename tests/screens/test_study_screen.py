@@ -14,12 +14,14 @@ from edgelab.catalogue import Catalogue
 from edgelab.home import Home
 from edgelab.lab import Lab
 from edgelab.queue import queued
+from edgelab.record import PassSummary
 from edgelab.records import Outcome
+from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
 from edgelab.studies import Studies
 from edgelab.study import Study, StudyProfile, StudyRun
 from edgelab.study_editing import save_profile
-from edgelab.study_progress import StudyProgress
+from edgelab.study_progress import Cell, StudyProgress
 from screens.app import Console
 from screens.compare import CompareScreen
 from screens.studies import StudiesScreen
@@ -253,3 +255,13 @@ def test_a_study_that_fine_tunes_tells_what_was_attained_before_and_after() -> N
     texts = [[each.text(cell) for each in columns] for cell in cells]
     assert texts[0][1:5] == ["llm nf4", "finished", "0.800", "0.800"]
     assert texts[1][1:5] == ["llm+vision nf4", "finished", "–", "0.800"]
+
+
+def test_a_study_that_asks_tells_why_there_is_no_error() -> None:
+    settings = AskSettings(model="smolvlm-256m", dataset="shapes", threads=2)
+    planned = StudyRun("0" * 8, settings)
+    study = Study(1, "0" * 8, "counting-vlm", "t", 0.0, (planned,))
+    (column,) = (each for each in study_columns(study, {}) if each.title == "no count")
+    summary = PassSummary(Precision.FP32, Outcome.FINISHED, unanswered=50)
+    assert column.text(Cell(planned, Precision.FP32, None, summary)) == "50"
+    assert column.sparse, "a study in which all was answered, or nothing asked, has none"
