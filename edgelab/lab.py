@@ -161,6 +161,12 @@ class Lab:
                 problems.append(str(problem))
         return problems + self.store.rebuild()
 
+    def given_up(self) -> list[RunFolder]:
+        """Runs that wait in no queue and have no record: their end could not be written down."""
+        waiting = {folder.id for folder in queued(self.home)}
+        folders = (RunFolder(path.parent) for path in sorted(self.home.runs.glob("*/spec.json")))
+        return [each for each in folders if each.id not in waiting and not each.record.is_file()]
+
     def _numbered(self, number: int) -> list[str]:
         return [record.spec.id for record in self.runs() if record.spec.number == number]
 

@@ -20,7 +20,8 @@ from edgelab.durable import try_locked
 from edgelab.energy.config import load
 from edgelab.energy.discovery import discover
 from edgelab.home import Home
-from edgelab.problem import Problem
+from edgelab.lab import Lab
+from edgelab.problem import Problem, told
 from edgelab.queue import queued
 from edgelab.telemetry import Board
 from edgelab.words import megabytes
@@ -89,8 +90,8 @@ def _sensors(home: Home) -> Iterator[Finding]:
 def _power(home: Home) -> Iterator[Finding]:
     try:
         settings = load(home.power_settings)
-    except Problem as problem:
-        yield Finding("power", "broken", str(problem))
+    except (Problem, OSError) as problem:
+        yield Finding("power", "broken", told(problem))
         return
     board = recognise(Catalogue(home).boards())
     model = board.profile.power if board is not None and board.profile is not None else None
@@ -109,8 +110,8 @@ def _power(home: Home) -> Iterator[Finding]:
 def _calibration(home: Home) -> Finding:
     try:
         calibration = read_calibration(home, environment.capture())
-    except Problem as problem:
-        return Finding("calibration", "broken", str(problem))
+    except (Problem, OSError) as problem:
+        return Finding("calibration", "broken", told(problem))
     if calibration is None:
         return Finding("calibration", "missing", "none of this board: edgelab calibrate")
     return Finding("calibration", "ok", str(calibration_file(home, environment.capture())))
@@ -135,7 +136,14 @@ def _lab(home: Home) -> Iterator[Finding]:
     yield Finding("data folder", "ok" if writable else "broken", str(home.root))
     free = shutil.disk_usage(_existing_parent(home.root)).free
     yield Finding("disk", "ok" if free > 1e9 else "tight", f"{megabytes(free)} MB free")
-    yield Finding("supervisor", "ok", _supervisor(home))
+    try:
+        yield Finding("supervisor", "ok", _supervisor(home))
+        if given_up := Lab(home).given_up():
+            which = ", ".join(folder.id for folder in given_up[:5])
+            detail = f"{len(given_up)} could not be written down ({which}): edgelab runs rebuild"
+            yield Finding("runs", "broken", detail)
+    except OSError as error:
+        yield Finding("runs", "broken", told(error))
     catalogue = Catalogue(home)
     problems = [(model.name, model.problem) for model in catalogue.models()]
     problems += [(dataset.name, dataset.problem) for dataset in catalogue.datasets()]

@@ -217,6 +217,25 @@ def test_a_profile_that_never_ends_is_one_entry(home: Home) -> None:
         assert known[name] == f"{folder}/{name}.toml: cannot be read (a pipe or a device)"
 
 
+def test_the_doctor_tells_of_a_given_up_run_and_of_a_lab_out_of_reach(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_run(home, make_spec(1), life_of([make_item(0, 103.0)]))
+    assert command(["doctor"]) == 1
+    assert f"1 could not be written down ({folder.id}): edgelab runs rebuild" in said_by(capsys)
+    command(["runs", "rebuild"])
+    command(["doctor"])
+    assert "written down" not in said_by(capsys)
+    shutil.rmtree(home.root)
+    home.root.touch()
+    assert command(["doctor"]) == 1
+    assert f"{home.root}: File exists" in said_by(capsys)
+
+
+def said_by(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_results_are_told_when_their_csv_cannot_be_written(
     home: Home, capsys: pytest.CaptureFixture[str], as_json: bool
