@@ -158,7 +158,6 @@ ACTIONS: tuple[Action, ...] = (
         Place.STUDIES,
         ("e", "export", "export", "Write the list of studies as it is shown, as CSV"),
         *_table_keys("studies"),
-        footer=False,
     ),
     *_at(
         Place.STUDY,

@@ -29,16 +29,16 @@ def _done(row: ListedStudy) -> str:
     return f"{row.progress.done} of {row.progress.study.cells}" if row.progress else ""
 
 
-def _origin(row: ListedStudy) -> str:
+def _origin(row: ListedStudy) -> str | None:
     """Of an imported study."""
-    return (row.study and row.study.origin) or ""
+    return row.study.origin if row.study else None
 
 
 COLUMNS: tuple[Column[ListedStudy], ...] = (
     Column("study", lambda r: words.plain(r.name, 28), key=lambda r: r.name),
     Column("state", lambda r: r.state, key=lambda r: r.state),
     Column("configurations", _done, key=lambda r: r.progress.done if r.progress else -1),
-    Column("board", _origin, key=_origin, sparse=True),
+    Column("board", lambda r: _origin(r) or "", key=_origin, sparse=True),
     Column("id", lambda r: r.study.id if r.study else "", key=lambda r: r.key),
     Column("title", lambda r: words.plain(r.title, 80), flex=True, key=lambda r: r.title),
 )

@@ -242,6 +242,9 @@ async def test_the_list_of_studies_is_exported_as_shown(
         (row,) = csv.DictReader(console.written.read_text().splitlines())
         assert (row["name"], row["id"], row["done"], row["of"]) == ("mine", study.id, "0", "12")
         assert row["state"] == "waiting"
+        screen = console.screen
+        assert isinstance(screen, StudiesScreen)
+        assert "board" not in [column.title for column in screen.table.columns], "none is imported"
 
 
 def test_a_study_that_fine_tunes_tells_what_was_attained_before_and_after() -> None:
