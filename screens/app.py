@@ -40,6 +40,9 @@ _LONGEST_NOTICE = 500
 LOOK_PERIOD_S = 1.0
 """Seconds between two looks at what others did to the lab."""
 
+RECOVER_LOOKS = 5
+"""After so many it is seen to, while a run is on, that its supervisor lives."""
+
 
 class Console(App[None]):
     """The Textual app of one lab.
@@ -103,6 +106,7 @@ class Console(App[None]):
         self.snapshot = Snapshot()
         self.written: Path | None = None
         self._watch = Watch(lab)
+        self._not_recovered = ""
         self.animation_level = "none"
         for theme in THEMES:
             self.register_theme(theme)
@@ -121,14 +125,22 @@ class Console(App[None]):
         self.recover()
         self.look()
         self.set_interval(LOOK_PERIOD_S, self.look)
+        self.set_interval(RECOVER_LOOKS * LOOK_PERIOD_S, self.recover_active)
 
-    @work(thread=True, group="recover")
+    def recover_active(self) -> None:
+        """A supervisor may die while its run is watched: it would be shown as running for ever."""
+        if self.snapshot.active:
+            self.recover()
+
+    @work(thread=True, exclusive=True, group="recover")
     def recover(self) -> None:
-        """End what nobody ended, in a thread."""
+        """End what nobody ended, in a thread; why that cannot be is said once."""
         try:
             self.lab.recover()
         except (Problem, OSError) as problem:
-            self.post_message(self.Failed(told(problem)))
+            if (said := told(problem)) != self._not_recovered:
+                self._not_recovered = said
+                self.post_message(self.Failed(said))
 
     def look(self) -> None:
         """Read the lab where anything changed."""

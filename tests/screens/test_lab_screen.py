@@ -439,6 +439,25 @@ async def test_a_second_run_waits_and_says_so(
         assert notice.message == "run #2 waits: 1 before it"
 
 
+async def test_a_run_whose_supervisor_died_while_it_was_watched_has_an_end(
+    open_console: Opener, record: Recorder
+) -> None:
+    run = record(1).queue().begin()
+    console = open_console()
+    async with console.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        console.recover_active()
+        await settle(pilot)
+        assert console.snapshot.state == "run #1 running"
+        run.close()
+        console.recover_active()
+        await settle(pilot)
+        console.look()
+        await settle(pilot)
+        (ended,) = console.snapshot.over
+        assert (ended.outcome, console.snapshot.active) == (Outcome.INTERRUPTED, ())
+
+
 async def test_a_journal_of_a_newer_edgelab_is_said_and_nothing_falls(
     open_console: Opener, record: Recorder
 ) -> None:
