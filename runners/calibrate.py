@@ -27,7 +27,7 @@ from edgelab.calibration import (
 from edgelab.durable import try_locked
 from edgelab.home import Home
 from edgelab.machine import usable_cores
-from edgelab.problem import Problem
+from edgelab.problem import Problem, told
 from edgelab.records import Sample
 from edgelab.telemetry import Board
 from runners.calibration.arithmetic import PreparedKernel, Sizes, kernels
@@ -133,7 +133,7 @@ def main() -> None:
                 raise Problem("a run is on: calibrate when it is over")
             write_calibration(home, Calibrator(home, arguments.threads, say=_say).run())
     except (Problem, OSError, MemoryError) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{told(error)}\n")
         raise SystemExit(FAILED_EXIT) from None
 
 

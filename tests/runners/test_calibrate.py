@@ -22,7 +22,7 @@ from edgelab.durable import locked
 from edgelab.home import Home
 from edgelab.problem import Problem
 from edgelab.queue import enqueue
-from runners.calibrate import Calibrator, Plan
+from runners.calibrate import Calibrator, Plan, main
 from runners.calibration.arithmetic import PreparedKernel, Sizes, kernels
 from runners.calibration.disk import CHUNK, Chunks, DiskProblem, file_system, measure_disk
 from runners.calibration.memory import (
@@ -275,3 +275,13 @@ def test_calibrating_imports_no_torch() -> None:
     )
 
     assert done.stdout.strip() == "[]"
+
+
+def test_what_cannot_be_written_is_named_first(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.root.touch()
+    monkeypatch.setattr(sys, "argv", ["calibrate"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err == f"{home.root}: File exists\n"
