@@ -354,6 +354,9 @@ class RunScreen(TableScreen):
 
     def action_threshold(self) -> None:
         """Count errors at the next threshold."""
+        if len(self.record.spec.settings.cuts) < 2:
+            self.console.say("there is no other threshold in this run")
+            return
         self._threshold = (self._threshold + 1) % len(self.record.spec.settings.cuts)
         if isinstance(self.source, Replay):
             self._show_items()

@@ -169,6 +169,9 @@ async def test_g_says_why_there_is_nothing_to_try_again(
         await settle(pilot)
         await press(pilot, "G")
         assert not queued(home)
+        await press(pilot, "n")
+        told = [notice.message for notice in console._notifications]
+        assert "there is no other threshold in this run" in told
 
 
 def test_a_model_with_files_of_other_precisions_says_which(home: Home) -> None:
