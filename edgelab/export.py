@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -219,7 +220,9 @@ def write_csv(path: Path, text: str) -> None:
 
     A link is followed, and what is no ordinary file (a device, a pipe) is written to, not replaced.
     """
-    target = path.resolve()
+    target = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError on a loop, or not
+    if target.is_symlink():
+        raise Problem(f"{path}: cannot be written (a link that leads to itself)")
     data = text.encode()
     try:
         if target.exists() and not target.is_file():

@@ -192,6 +192,10 @@ def test_a_lost_sequence_gives_no_number_twice(home: Home) -> None:
 def test_export_follows_links_and_writes_to_devices(tmp_path: Path) -> None:
     target, link, pipe = tmp_path / "target.csv", tmp_path / "link.csv", tmp_path / "pipe"
     target.write_text("old")
+    link.symlink_to(link)
+    with pytest.raises(Problem, match=r"link\.csv: cannot be written"):
+        write_csv(link, "new")
+    link.unlink()
     link.symlink_to(target)
     write_csv(link, "new")
     assert link.is_symlink()
