@@ -73,6 +73,11 @@ class Home:
         return self.root / "importing"
 
     @property
+    def deleting(self) -> Path:
+        """Runs that nobody wants any more, while their files go."""
+        return self.root / "deleting"
+
+    @property
     def supervisor_lock(self) -> Path:
         """Held by the one living supervisor."""
         return self.root / "supervisor.lock"

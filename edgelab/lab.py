@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from edgelab.detach import start_supervisor
@@ -138,11 +139,18 @@ class Lab:
         resume(self.home, folder)
 
     def delete(self, folder: RunFolder) -> None:
-        """Remove a run that is over, its folder and its line in the index."""
+        """Remove a run that is over, its folder and its line in the index.
+
+        The folder leaves its place whole: a rebuild after a crash finds all of the run or nothing.
+        """
         if not folder.record.is_file():
             raise Problem(f"run {folder.id} is not over: stop it first")
         self.store.remove(folder.id)
-        shutil.rmtree(folder.path)
+        shutil.rmtree(self.home.deleting, ignore_errors=True)  # what crashes left of others
+        self.home.deleting.mkdir(exist_ok=True)
+        shutil.rmtree(folder.path.rename(self.home.deleting / folder.id))
+        with suppress(OSError):  # another console deletes, too
+            self.home.deleting.rmdir()
 
     def rebuild(self) -> list[str]:
         """Make the index anew; runs that ended without a whole record get it from their journals.

@@ -78,6 +78,25 @@ def test_a_number_that_is_also_the_beginning_of_an_id_is_not_guessed_at(lab: Lab
         lab.find("2")
 
 
+def test_a_delete_that_was_killed_leaves_no_half_of_a_run(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = finished(lab.home, 1), finished(lab.home, 2)
+
+    def killed(_: Path, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(lab_module.shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        lab.delete(first)
+    monkeypatch.undo()
+    assert lab.rebuild() == []
+    assert [run.spec.id for run in lab.runs()] == [second.id]
+    lab.delete(second)
+    assert not lab.home.deleting.exists()
+
+
 def test_delete_removes_folder_and_line_but_no_living_run(lab: Lab) -> None:
     folder = finished(lab.home, 1)
     lab.delete(folder)
