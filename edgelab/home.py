@@ -59,7 +59,7 @@ class Home:
 
     @property
     def resume_lock(self) -> Path:
-        """Held while a run is put back into the queue."""
+        """Held while a run that is over is put back into the queue, or deleted."""
         return self.root / "resume.lock"
 
     @property

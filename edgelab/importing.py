@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +28,6 @@ from edgelab.schema import read_json
 from edgelab.store import Store, read_record
 from edgelab.study import Study
 from edgelab.words import plain
-
-_OF_THAT_LAB = frozenset({"stop", "resume", "stage"})
-"""Files of a run that ask for something there, or tell what it does this moment."""
-
 
 _Run = tuple[RunFolder, RunRecord]
 
@@ -93,7 +89,9 @@ class Importer:
         record = msgspec.structs.replace(record, spec=spec)
         copy = RunFolder(self.home.importing / folder.id)
         try:
-            _copy_folder(folder.path, copy.path, besides=_OF_THAT_LAB)
+            # What was asked of it there, and what it did when it ended, say nothing here.
+            besides = {folder.stop_request, folder.resume_request, folder.stage}
+            _copy_folder(folder.path, copy.path, besides)
             copy.write_spec(spec)
             replace_file(copy.record, msgspec.json.encode(record))
             self.home.runs.mkdir(parents=True, exist_ok=True)
@@ -162,17 +160,17 @@ def _studies(source: Path, taken: Iterable[RunRecord]) -> tuple[list[Study], lis
     return studies, problems
 
 
-def _copy_folder(source: Path, target: Path, besides: frozenset[str] = frozenset()) -> None:
-    """All files and folders; what is neither is left out: a link may lead anywhere.
+def _copy_folder(source: Path, target: Path, besides: Collection[Path]) -> None:
+    """All files and folders `besides` some; what is neither is left out: a link may lead anywhere.
 
     Raises Problem where a file cannot be read, OSError where one cannot be written.
     """
     target.mkdir(parents=True)
     for path in sorted(source.iterdir()):
-        if path.is_symlink() or path.name in besides:
+        if path.is_symlink() or path in besides:
             continue
         if path.is_dir():
-            _copy_folder(path, target / path.name)
+            _copy_folder(path, target / path.name, besides)
         elif path.is_file():
             _copy_file(path, target / path.name)
 

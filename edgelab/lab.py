@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 
 from edgelab.detach import start_supervisor
-from edgelab.durable import try_locked
+from edgelab.durable import locked, try_locked
 from edgelab.home import Home
 from edgelab.outcome import close_run
 from edgelab.problem import Problem
@@ -143,14 +142,14 @@ class Lab:
 
         The folder leaves its place whole: a rebuild after a crash finds all of the run or nothing.
         """
-        if not folder.record.is_file():
-            raise Problem(f"run {folder.id} is not over: stop it first")
-        self.store.remove(folder.id)
-        shutil.rmtree(self.home.deleting, ignore_errors=True)  # what crashes left of others
-        self.home.deleting.mkdir(exist_ok=True)
-        shutil.rmtree(folder.path.rename(self.home.deleting / folder.id))
-        with suppress(OSError):  # another console deletes, too
-            self.home.deleting.rmdir()
+        with locked(self.home.resume_lock):
+            if not folder.record.is_file():
+                raise Problem(f"run {folder.id} is not over: stop it first")
+            self.store.remove(folder.id)
+            shutil.rmtree(self.home.deleting, ignore_errors=True)  # what a crash left of another
+            self.home.deleting.mkdir(exist_ok=True)
+            folder.path.rename(self.home.deleting / folder.id)
+            shutil.rmtree(self.home.deleting)
 
     def rebuild(self) -> list[str]:
         """Make the index anew; runs that ended without a whole record get it from their journals.

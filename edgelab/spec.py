@@ -70,8 +70,10 @@ class Terms(NamedTuple):
 NO_TERMS = Terms()
 
 
-class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A run before it starts. `number` counts the runs of this lab; `created` is Unix time, s.
+
+    What is not used is not written: an older edgelab, whose console may still be open, reads it.
 
     `study`: the id of the study that it is part of. `origin`: the board of a run that was imported.
     """

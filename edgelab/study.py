@@ -116,7 +116,7 @@ class StudyRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{model} on {dataset}{detail}"
 
 
-class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A study that was begun: `name` is its profile's, `created` Unix time, s.
 
     `origin`: the board of one that was imported.

@@ -135,12 +135,14 @@ class Console(App[None]):
     @work(thread=True, exclusive=True, group="recover")
     def recover(self) -> None:
         """End what nobody ended, in a thread; why that cannot be is said once."""
+        said = ""
         try:
             self.lab.recover()
         except (Problem, OSError) as problem:
-            if (said := told(problem)) != self._not_recovered:
-                self._not_recovered = said
-                self.post_message(self.Failed(said))
+            said = told(problem)
+        if said not in ("", self._not_recovered):
+            self.post_message(self.Failed(said))
+        self._not_recovered = said
 
     def look(self) -> None:
         """Read the lab where anything changed."""

@@ -376,7 +376,7 @@ class LabScreen(TableScreen):
             try:
                 add_model(home, new)
             except OSError as error:
-                self.console.say(str(error), bad=True)
+                self.console.say(told(error), bad=True)
                 return
             self._hub_models = self.catalogue.hub_models()
             self._show_models()

@@ -176,7 +176,9 @@ def _add_study(commands: argparse._SubParsersAction[CommandParser]) -> None:
     )
     study.add_argument("--model", action="append", metavar="M", help="instead of its own; again")
     study.add_argument("--dataset", action="append", metavar="D", help="instead of its own; again")
-    study.add_argument("--images", metavar="DIR", help="the image folder of a COCO .json")
+    study.add_argument(
+        "--images", metavar="DIR", help="the image folder of a COCO .json or of questions"
+    )
     study.add_argument("--classes", metavar="A,B", help="count these classes only")
     study.add_argument(
         "--per-class", type=positive_int, metavar="N", help="up to N images a class, that hold it"
@@ -203,8 +205,8 @@ def _add_runs(commands: argparse._SubParsersAction[CommandParser]) -> None:
     taken = actions.add_parser("import", help="take the runs of another board's lab into this one")
     taken.add_argument("folder", metavar="FOLDER", help="a copy of that lab, or of a run of it")
     taken.add_argument("--as", dest="origin", metavar="NAME", help="what that board is called here")
-    for command in (rebuild, taken):
-        command.set_defaults(action=command.prog.split()[-1])
+    rebuild.set_defaults(action="rebuild")
+    taken.set_defaults(action="import")
     for command in (runs, rebuild, taken):
         _add_json(command)
 

@@ -18,7 +18,9 @@ def dataset_options(command: argparse.ArgumentParser) -> None:
         metavar="D",
         help="a name, a folder of images, a COCO .json (with --images), a dataset .yaml, a .csv",
     )
-    command.add_argument("--images", metavar="DIR", help="the image folder of a COCO .json")
+    command.add_argument(
+        "--images", metavar="DIR", help="the image folder of a COCO .json or of questions"
+    )
     command.add_argument("--split", metavar="NAME", help="which split of the dataset")
     command.add_argument("--classes", metavar="A,B", help="count these classes only")
     command.add_argument(

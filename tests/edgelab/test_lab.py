@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -37,6 +38,8 @@ def test_a_submitted_run_waits_and_has_a_supervisor(lab: Lab, no_supervisor: lis
     assert (first.number, second.number) == (1, 2)
     assert [folder.id for folder in lab.active()] == [first.id, second.id]
     assert lab.folder(first.id).read_spec() == first
+    # A console of an older edgelab, still open, must be able to read it.
+    assert not {"origin", "study"} & json.loads(lab.folder(first.id).spec_file.read_text()).keys()
     assert [record.outcome for record in lab.runs()] == [Outcome.QUEUED] * 2
     assert len(no_supervisor) == 2
 
@@ -95,6 +98,14 @@ def test_a_delete_that_was_killed_leaves_no_half_of_a_run(
     assert [run.spec.id for run in lab.runs()] == [second.id]
     lab.delete(second)
     assert not lab.home.deleting.exists()
+
+
+def test_many_may_delete_at_once(lab: Lab) -> None:
+    folders = [finished(lab.home, number) for number in range(1, 17)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lab.delete, folders))
+    assert lab.runs() == []
+    assert list(lab.home.runs.iterdir()) == []
 
 
 def test_delete_removes_folder_and_line_but_no_living_run(lab: Lab) -> None:
