@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgelab import lab as lab_module
+from edgelab.durable import locked
 from edgelab.home import Home
 from edgelab.lab import Lab
 from edgelab.outcome import close_run
@@ -100,12 +101,17 @@ def test_a_delete_that_was_killed_leaves_no_half_of_a_run(
     assert not lab.home.deleting.exists()
 
 
-def test_many_may_delete_at_once(lab: Lab) -> None:
-    folders = [finished(lab.home, number) for number in range(1, 17)]
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lab.delete, folders))
-    assert lab.runs() == []
-    assert list(lab.home.runs.iterdir()) == []
+def test_a_run_that_is_put_back_meanwhile_is_not_deleted(lab: Lab) -> None:
+    folder = finished(lab.home, 1)
+    with ThreadPoolExecutor(1) as pool:
+        with locked(lab.home.resume_lock):
+            deletion = pool.submit(lab.delete, folder)
+            with pytest.raises(TimeoutError):
+                deletion.result(timeout=0.2)
+            folder.record.unlink()  # as resuming does, with this lock
+        with pytest.raises(Problem, match="not over"):
+            deletion.result()
+    assert folder.spec_file.exists()
 
 
 def test_delete_removes_folder_and_line_but_no_living_run(lab: Lab) -> None:
