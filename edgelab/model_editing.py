@@ -14,6 +14,7 @@ from edgelab.durable import replace_file
 from edgelab.home import Home
 from edgelab.naming import checkpoint_named, must_be_a_name
 from edgelab.problem import Problem
+from edgelab.vlm_memory import must_hold_weights
 
 FIELDS: dict[str, str] = {
     "name": "small letters, digits, - _",
@@ -45,8 +46,8 @@ def new_model(home: Home, name: str, given: str, title: str | None = None) -> Ne
         raise Problem(f"model {given}: is a name already, of {same.path}")
     model = checkpoint_named(given, catalogue)
     is_folder = Path(model).is_absolute()
-    if is_folder and not (Path(model) / "config.json").is_file():
-        raise Problem(f"{model}: no checkpoint: there is no config.json in it")
+    if is_folder:
+        _must_be_a_checkpoint(Path(model))
     profile = HubModel(
         schema_version=1,
         title=title or name,
@@ -54,6 +55,12 @@ def new_model(home: Home, name: str, given: str, title: str | None = None) -> Ne
         folder=model if is_folder else None,
     )
     return NewModel(name, profile)
+
+
+def _must_be_a_checkpoint(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise Problem(f"{folder}: no checkpoint: there is no config.json in it")
+    must_hold_weights(folder)
 
 
 def model_from(home: Home, texts: Mapping[str, str]) -> NewModel:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from edgelab.checkpoint import weight_files
 from edgelab.problem import Problem
 from edgelab.schema import read_json
 from edgelab.settings.common import VLM_FILE_PRECISIONS, Precision
@@ -154,6 +155,12 @@ def engine_of(folder: Path) -> Engine:
 def onnx_precisions(folder: Path) -> tuple[Precision, ...]:
     """Those that have files in the folder."""
     return tuple(each for each in VLM_FILE_PRECISIONS if _has_files(folder, each))
+
+
+def must_hold_weights(folder: Path) -> None:
+    """Raise Problem where a checkpoint's folder has neither torch's files nor ONNX files."""
+    if not onnx_precisions(folder):
+        weight_files(folder)
 
 
 def _has_files(folder: Path, precision: Precision) -> bool:

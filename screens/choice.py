@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from msgspec.structs import replace
 
 from edgelab import fitting, words
-from edgelab.catalogue import DatasetProfile, Entry, HubModel, ModelProfile
+from edgelab.catalogue import DatasetProfile, Entry, HubModel, ModelProfile, checkpoint_of
 from edgelab.forecast import Fit, Forecast, forecast
 from edgelab.home import Home
+from edgelab.problem import Problem
 from edgelab.record import RunRecord
 from edgelab.records import Sample
 from edgelab.settings.ask import AskSettings
 from edgelab.settings.common import Precision
-from edgelab.vlm_memory import onnx_precisions
+from edgelab.vlm_memory import must_hold_weights, onnx_precisions
 from edgelab.weights import NOT_HERE, model_file
 from screens.ink import Tone
 from screens.widgets.table import Column
@@ -24,6 +26,7 @@ BROKEN = "broken"
 DETECT, ASK = "detect", "ask"
 FETCH = "fetch"
 """The weights are not here yet: a run looks for them first."""
+NOT_TOLD = "its files do not tell"
 LACKS = "lacks"
 """Files are here, of other precisions than the chosen ones."""
 
@@ -33,13 +36,15 @@ _FIT_TONES: dict[str, Tone] = {Fit.FITS.value: "good", Fit.TIGHT.value: "warn", 
 @dataclass(frozen=True)
 class ModelRow:
     """A model of the catalogue and its forecast; without one, `problem` says why, unless its
-    weights are only not here yet. `there`: precisions that have files, where each has its own."""
+    weights are only not here yet. `there`: precisions that have files, where each has its own.
+    `here`: a checkpoint's files are."""
 
     entry: Entry[ModelProfile] | Entry[HubModel]
     forecast: Forecast | None
     problem: str | None
     free: int | None = None
     there: tuple[Precision, ...] = ()
+    here: bool = False
 
     @property
     def task(self) -> str:
@@ -61,14 +66,16 @@ class ModelRow:
             return self.forecast.fit.value
         if self.problem is not None:
             return BROKEN
-        return LACKS if self.there else FETCH
+        if self.there:
+            return LACKS
+        return Fit.UNKNOWN.value if self.here else FETCH
 
     @property
     def reason(self) -> str:
         """What the mark rests on."""
         if self.forecast is None:
-            there = f"files of {', '.join(self.there)} only" if self.there else NOT_HERE
-            return self.problem or there
+            there = f"files of {', '.join(self.there)} only" if self.there else ""
+            return self.problem or there or (NOT_TOLD if self.here else NOT_HERE)
         how = "measured" if self.forecast.source.startswith("measured") else "estimated"
         need = f"{words.megabytes(self.forecast.peak_bytes)} MB {how}"
         return need if self.free is None else f"{need}, {self.free / 1e9:.1f} GB free"
@@ -103,8 +110,23 @@ def asked_rows(
         worst = max(known, key=lambda f: f.peak_bytes, default=None)
         folder = fitting.model_folder(entry.name, None, home)
         there = onnx_precisions(folder) if folder is not None else ()
-        rows.append(ModelRow(entry, worst, entry.problem, free, there))
+        if problem := entry.problem or _lacking(entry, folder):
+            worst = None
+        rows.append(ModelRow(entry, worst, problem, free, there, folder is not None))
     return rows
+
+
+def _lacking(entry: Entry[HubModel], folder: Path | None) -> str | None:
+    """Why a model that is a folder cannot be asked: what is not in it is fetched from nowhere."""
+    if entry.profile is None or entry.profile.folder is None:
+        return None
+    if folder is None:
+        return f"{checkpoint_of(entry)}: is not there"
+    try:
+        must_hold_weights(folder)
+    except Problem as problem:
+        return str(problem)
+    return None
 
 
 def _model_row(

@@ -381,6 +381,7 @@ class LabScreen(TableScreen):
             self._hub_models = self.catalogue.hub_models()
             self._show_models()
             self.models.select(new.name)
+            self.console.say(f"{new.name} is kept, and chosen in the list of models")
 
         self.app.push_screen(ModelForm(self.face, home), keep)
 

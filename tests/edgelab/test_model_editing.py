@@ -16,6 +16,9 @@ def test_a_folder_and_a_hubs_model_get_names(home: Home, tmp_path: Path) -> None
     folder = tmp_path / "checkpoint"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
+    with pytest.raises(Problem, match=r"no checkpoint: neither model\.safetensors nor"):
+        new_model(home, "mine", str(folder))
+    (folder / "model.safetensors").touch()
     for name, given in (("mine", str(folder)), ("theirs", "owner/name")):
         add_model(home, new_model(home, name, given))
         entry = Catalogue(home).hub_model(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from textual import events
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
+from textual.worker import WorkerCancelled
 
 import profiles as profiles_package
 from edgelab import catalogue, lab, presets, results
@@ -133,7 +135,8 @@ async def settle(pilot: Pilot[None]) -> None:
             return
         busy = [worker for worker in pilot.app.workers if worker.group not in ("leave", "palette")]
         if busy:
-            await pilot.app.workers.wait_for_complete(busy)
+            with suppress(WorkerCancelled):  # a newer one took its place: wait for that
+                await pilot.app.workers.wait_for_complete(busy)
         await pilot.pause()
 
 

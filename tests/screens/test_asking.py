@@ -188,6 +188,25 @@ def test_a_model_with_files_of_other_precisions_says_which(home: Home) -> None:
     assert (row.mark, row.reason) == ("lacks", "files of q4 only")
 
 
+def test_what_is_not_in_a_folder_is_not_to_be_fetched(home: Home, tmp_path: Path) -> None:
+    folder, settings = tmp_path / "checkpoint", AskSettings(model="mine", dataset="shapes")
+    profile = home.profiles / "hub" / "mine.toml"
+    profile.parent.mkdir(parents=True)
+    profile.write_text(f'schema_version = 1\ntitle = "t"\nfolder = "{folder}"\n')
+
+    def mark() -> tuple[str, str]:
+        (row,) = asked_rows(Catalogue(home).hub_models()[:1], settings, None, [], home)
+        return row.mark, row.reason
+
+    assert mark() == ("broken", f"{folder}: is not there")
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    assert mark()[0] == "broken"
+    assert "neither model.safetensors nor" in mark()[1]
+    (folder / "model.safetensors").touch()
+    assert mark() == ("?", "its files do not tell")
+
+
 async def test_p_makes_the_onnx_files_of_the_chosen_model(
     home: Home, open_console: Callable[..., Console], profiles: Path
 ) -> None:

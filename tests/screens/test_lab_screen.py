@@ -532,6 +532,8 @@ async def test_a_vision_language_model_is_asked_with_settings_of_its_own(
         await settle(pilot)
         assert lab.models.row is not None
         assert lab.models.row.entry.require().repository == "nowhere/at"
+        told = [notice.message for notice in console._notifications]
+        assert told == ["asked is kept, and chosen in the list of models"]
         rows = [row.title for row in lab.query_one(SettingsTable).rows]
         assert {"nf4", "ask for", "prompt", "share image"} <= set(rows)
         assert "thresholds" not in rows
